@@ -8,12 +8,7 @@
 #include <type_traits>
 #include <utility>
 
-// Functions over many elements are compiled for newer instruction sets too, and chosen when the library is loaded.
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
-#define RL_CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define RL_CLONES
-#endif
+#include "cpu/clones.h"
 
 namespace rl::cpu {
 namespace {
@@ -568,7 +563,8 @@ void multinomial(Generator& g, const T* weights, int64_t rows, int64_t categorie
 
 RL_FLOATING(float)
 RL_FLOATING(double)
-RL_FLOATING(Half) RL_FLOATING(BFloat16) RL_ANY(float) RL_ANY(double) RL_ANY(Half) RL_ANY(BFloat16) RL_ANY(uint8_t)
-    RL_ANY(int8_t) RL_ANY(int16_t) RL_ANY(int32_t) RL_ANY(int64_t) RL_ANY(bool)
+RL_FLOATING(Half)
+RL_FLOATING(BFloat16) RL_ANY(float) RL_ANY(double) RL_ANY(Half) RL_ANY(BFloat16) RL_ANY(uint8_t) RL_ANY(int8_t)
+    RL_ANY(int16_t) RL_ANY(int32_t) RL_ANY(int64_t) RL_ANY(bool)
 
 }  // namespace rl::cpu

@@ -1,0 +1,122 @@
+#if RL_HAVE_ONEDNN
+#include "cpu/onednn.h"
+
+#include <pthread.h>
+
+#include <mutex>
+#include <new>
+#include <unordered_map>
+
+#include "cpu/alloc.h"
+
+namespace rl::cpu::onednn {
+namespace {
+
+struct Hash {
+    size_t operator()(const Key& k) const {
+        uint64_t h = 1469598103934665603u;
+        for (int i = 0; i < k.count; ++i) h = (h ^ uint64_t(k.values[i])) * 1099511628211u, h ^= h >> 29;
+        return size_t(h);
+    }
+};
+
+struct Cache {
+    static constexpr size_t kLimit = 1024;  // then it starts anew: programs with ever new shapes must not grow forever
+    std::mutex lock;
+    std::unordered_map<Key, std::shared_ptr<const Primitive>, Hash> map;
+};
+
+Cache* current = nullptr;
+
+// A child of fork() gets an empty cache: the parent's primitives wait for threads that do not exist in the child, even
+// when they are destroyed, so they are left alone.
+Cache& cache() {
+    static Cache* first = [] {
+        pthread_atfork(nullptr, nullptr, [] { current = new Cache; });
+        return current = new Cache;
+    }();
+    (void)first;
+    return *current;
+}
+
+dnnl::stream& stream() {
+    thread_local dnnl::stream s(engine());
+    return s;
+}
+
+constexpr int kMostArguments = 8;
+
+// Memory objects of the C interface: the C++ one counts references and fills a hash map for each call.
+struct Operands {
+    dnnl_exec_arg_t list[kMostArguments];
+    int count = 0;
+
+    void add(int role, const dnnl::memory::desc& layout, void* data) {
+        dnnl_memory_t m = nullptr;
+        dnnl::error::wrap_c_api(dnnl_memory_create(&m, layout.get(), engine().get(), data),
+                                "could not create a memory");
+        list[count++] = {role, m};
+    }
+    ~Operands() {
+        for (int i = 0; i < count; ++i) dnnl_memory_destroy(list[i].memory);
+    }
+};
+
+void execute(const dnnl::primitive& p, const Operands& o) {
+    dnnl::error::wrap_c_api(dnnl_primitive_execute(p.get(), stream().get(), o.count, o.list),
+                            "could not run a primitive");
+}
+
+}  // namespace
+
+const dnnl::engine& engine() {
+    static auto* e = new dnnl::engine(dnnl::engine::kind::cpu, 0);
+    return *e;
+}
+
+std::shared_ptr<const Primitive> find(const Key& key) {
+    Cache& c = cache();
+    std::lock_guard guard(c.lock);
+    auto it = c.map.find(key);
+    return it == c.map.end() ? nullptr : it->second;
+}
+
+std::shared_ptr<const Primitive> store(const Key& key, Primitive p) {
+    auto made = std::make_shared<const Primitive>(std::move(p));
+    Cache& c = cache();
+    std::lock_guard guard(c.lock);
+    if (c.map.size() >= Cache::kLimit) c.map.clear();
+    c.map[key] = made;
+    return made;
+}
+
+void run(const dnnl::primitive& p, std::initializer_list<Argument> arguments) {
+    Operands o;
+    for (const Argument& a : arguments) o.add(a.role, *a.layout, const_cast<void*>(a.data));
+    execute(p, o);
+}
+
+void run(const Primitive& p, std::initializer_list<Argument> arguments) {
+    Operands o;
+    for (const Argument& a : arguments)
+        if (a.data) o.add(a.role, *a.layout, const_cast<void*>(a.data));
+    size_t size = p.scratchpad.get_size();
+    struct Scratch {
+        void* data;
+        ~Scratch() { cpu::free(data); }
+    } scratch{size ? alloc(size) : nullptr};
+    if (size) {
+        if (!scratch.data) throw std::bad_alloc();
+        o.add(DNNL_ARG_SCRATCHPAD, p.scratchpad, scratch.data);
+    }
+    execute(p.primitive, o);
+}
+
+dnnl::primitive_attr user_scratchpad() {
+    dnnl::primitive_attr a;
+    a.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    return a;
+}
+
+}  // namespace rl::cpu::onednn
+#endif
