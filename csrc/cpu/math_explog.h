@@ -187,6 +187,13 @@ RL_INLINE Vec<T> log_to_base(Vec<T> x, T scale_high, T scale_low, T k_high, T k_
 
 // ---- pow
 
+// exp in double, to the accuracy of 2^-34 that a result in float needs.
+RL_INLINE Vec<double> exp_for_float(Vec<double> x) {
+    const ExpParts<double> p = exp_reduce(fast_min(Vec<double>(200.0), fast_max(Vec<double>(-200.0), x)));
+    const Vec<double> head = poly(p.r, 1.0, 1.0, 0.500000007832426468, 0.166666668617837936, 0.0416662685125007965,
+                                  0.00833326409812102094, 0.0013946176347960487, 0.000199185285730375253);
+    return scale2(head, p.n);
+}
 // |x|^y as e^(y log|x|) for finite positive |x|; y may be anything but NaN.
 RL_INLINE Vec<double> pow_positive(Vec<double> x, Vec<double> y) {
     using V = Vec<double>;
@@ -222,10 +229,7 @@ RL_INLINE Vec<double> pow_for_float(Vec<double> x, Vec<double> y) {
     const V s = p.f / (p.f + V(2.0)), z = s * s;
     const V series = poly(z, 0.666666656371304695, 0.400003372471801128, 0.285371681695002499, 0.235849842637253937);
     const V e = y * fma(p.k, V(0.693147180559945309), fma(s * z, series, s + s));
-    const ExpParts<double> q = exp_reduce(fast_min(V(200.0), fast_max(V(-200.0), e)));
-    const V head = poly(q.r, 1.0, 1.0, 0.500000007832426468, 0.166666668617837936, 0.0416662685125007965,
-                        0.00833326409812102094, 0.0013946176347960487, 0.000199185285730375253);
-    return scale2(head, q.n);
+    return exp_for_float(e);
 }
 RL_INLINE Vec<float> pow_positive(Vec<float> x, Vec<float> y) {
     Vec<double> x0, x1, y0, y1;

@@ -117,30 +117,35 @@ struct Pi {
     static constexpr T half_low = is_float<T> ? T(-0x1.777a5cp-25) : T(0x1.1a62633145c07p-54);
 };
 
-// erfc(x) for x >= 0, and erf(x) for |x| < 0.92 (float) or 1 (double).
-template <class T>
-RL_INLINE Vec<T> erfcx_positive(Vec<T> x) {  // e^(x^2) erfc(x) up to x = 10.9 (float) or 28 (double)
-    const Vec<T> one = T(1), shift = is_float<T> ? T(2) : T(4), t = (x - shift) / (x + shift);
-    Vec<T> s;
-    if constexpr (is_float<T>)
-        s = poly(t, 1.27697839483623938, -0.09276388030993331, -0.166031569900926536, 0.164052597823227016,
-                 -0.0542028671515028886, -0.00803922521651979604, 0.00863161922718012438, 0.0012545551131715088,
-                 -0.00125179245570073174, -0.00034310111173713972, 0.000037172605284429762);
-    else
-        s = poly(t, 1.23299511862555251, -0.139621116840562535, 0.015379652102619622, 0.0680970542546953233,
-                 -0.101039066036297717, 0.0937328349982563027, -0.0663303658123602071, 0.0371675155389768235,
-                 -0.0161977340562068369, 0.00503196996489063218, -0.000757773299248338881, -0.00019925662555857836,
-                 0.000150621723488101414, -0.0000243994421230492308, -0.0000112221830076622437, 5.71019653298905535e-6,
-                 2.94161689177671873e-7, -8.25966156185509618e-7, 7.41056231898842606e-8, 1.10332716909624248e-7,
-                 -1.74699563248713244e-8, -1.40705541098720059e-8, 1.67739056166432396e-9, 1.19817155500442411e-9);
-    return s / fma(x, Vec<T>(T(2)), one);
+// erfc(x) for x >= 0; erf_small: erf(x) for |x| < 0.92 (float) or 1 (double).
+RL_INLINE Vec<double> erfcx_positive(Vec<double> x) {  // e^(x^2) erfc(x), x <= 28
+    const Vec<double> t = (x - Vec<double>(4.0)) / (x + Vec<double>(4.0));
+    return poly(t, 1.23299511862555251, -0.139621116840562535, 0.015379652102619622, 0.0680970542546953233,
+                -0.101039066036297717, 0.0937328349982563027, -0.0663303658123602071, 0.0371675155389768235,
+                -0.0161977340562068369, 0.00503196996489063218, -0.000757773299248338881, -0.00019925662555857836,
+                0.000150621723488101414, -0.0000243994421230492308, -0.0000112221830076622437, 5.71019653298905535e-6,
+                2.94161689177671873e-7, -8.25966156185509618e-7, 7.41056231898842606e-8, 1.10332716909624248e-7,
+                -1.74699563248713244e-8, -1.40705541098720059e-8, 1.67739056166432396e-9, 1.19817155500442411e-9) /
+           fma(x, 2.0, 1.0);
 }
-template <class T>
-RL_INLINE Vec<T> erfc_positive(Vec<T> x) {
-    x = fast_min(Vec<T>(is_float<T> ? T(10.9) : T(28)), x);
-    const Vec<T> square = x * x, lost = product_error(x, x, square);
-    const Vec<T> e = exp_of_sum(clamp_exp(-square), -lost);
-    return e * erfcx_positive(x);
+RL_INLINE Vec<double> erfc_positive(Vec<double> x) {
+    x = fast_min(Vec<double>(28.0), x);
+    const Vec<double> square = x * x, lost = product_error(x, x, square);
+    return exp_of_sum(clamp_exp(-square), -lost) * erfcx_positive(x);
+}
+// The same for a result in float: x <= 11, polynomial to 2^-26.
+RL_INLINE Vec<double> erfc_for_float(Vec<double> x) {
+    const Vec<double> t = (x - Vec<double>(2.0)) / (x + Vec<double>(2.0));
+    return exp_for_float(-(x * x)) *
+           poly(t, 1.27697839483623938, -0.09276388030993331, -0.166031569900926536, 0.164052597823227016,
+                -0.0542028671515028886, -0.00803922521651979604, 0.00863161922718012438, 0.0012545551131715088,
+                -0.00125179245570073174, -0.00034310111173713972, 0.000037172605284429762) /
+           fma(x, 2.0, 1.0);
+}
+RL_INLINE Vec<float> erfc_positive(Vec<float> x) {
+    Vec<double> low, high;
+    widen(fast_min(Vec<float>(11.0f), x), low, high);
+    return narrow(erfc_for_float(low), erfc_for_float(high));
 }
 template <class T>
 RL_INLINE Vec<T> erf_small(Vec<T> x) {

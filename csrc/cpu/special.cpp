@@ -107,7 +107,8 @@ double erfcx(double x) {
     if (x < 0) return x < -27 ? kInf : 2 * std::exp(x * x) - erfcx(-x);
     if (x <= 28) return m::detail::erfcx_positive(Vec<double>(x))[0];
     const double z = 1 / (x * x);  // asymptotic series
-    return (1 - z * (0.5 - z * (0.75 - z * 1.875))) / (kSqrtPi * x);
+    constexpr double series[] = {-1055.7421875, 162.421875, -29.53125, 6.5625, -1.875, 0.75, -0.5, 1.0};
+    return horner(z, series, 8) / (kSqrtPi * x);
 }
 
 double erfinv(double y) {

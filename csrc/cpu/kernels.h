@@ -1,0 +1,229 @@
+// The loops over raw memory, compiled for each ISA level and reached through one table of function pointers:
+//
+//     kernels().reduce<float>().sum(x, n)
+//
+// Every kernel is serial; who calls it decides how to share ranges among threads. Pointers need no alignment. Unless
+// said otherwise `y` may be `x` but ranges do not overlap in part, and n = 0 is allowed.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+namespace rl::cpu {
+
+// ---- reductions of a contiguous run (kernels/reduce.cpp)
+
+template <class T>
+struct ReduceKernels {
+    // Blocks of 4096 elements, added pairwise: the order depends on n only. To share one long sum among threads cut it
+    // at multiples of kSumBlock and add the parts pairwise.
+    T (*sum)(const T* x, int64_t n);
+    T (*sum_squares)(const T* x, int64_t n);
+    T (*sum_abs)(const T* x, int64_t n);
+    T (*dot)(const T* x, const T* y, int64_t n);
+    T (*prod)(const T* x, int64_t n);
+    // NaN wins. max of nothing is -inf, min of nothing +inf.
+    T (*max)(const T* x, int64_t n);
+    T (*min)(const T* x, int64_t n);
+    // The first index of the largest (smallest) element; the first NaN wins. n > 0.
+    int64_t (*argmax)(const T* x, int64_t n);
+    int64_t (*argmin)(const T* x, int64_t n);
+    // The mean and the sum of squared deviations from it. Parts are merged by merge_moments.
+    void (*moments)(const T* x, int64_t n, double* mean, double* squares);
+    T (*logsumexp)(const T* x, int64_t n);
+    // acc[i] = acc[i] op x[i]: a reduction over an outer dimension, row by row.
+    void (*acc_sum)(T* acc, const T* x, int64_t n);
+    void (*acc_prod)(T* acc, const T* x, int64_t n);
+    void (*acc_max)(T* acc, const T* x, int64_t n);
+    void (*acc_min)(T* acc, const T* x, int64_t n);
+    // y[i] = the sum of x[r * stride + i] over r < rows, pairwise over blocks of rows.
+    void (*sum_rows)(T* y, const T* x, int64_t rows, int64_t n, int64_t stride);
+    // y += a x
+    void (*axpy)(T* y, T a, const T* x, int64_t n);
+};
+inline constexpr int64_t kSumBlock = 4096;
+
+// Chan, Golub and LeVeque (1979): the moments of two samples together. n, mean, squares become those of the union.
+[[gnu::always_inline]] inline void merge_moments(double& n, double& mean, double& squares, double n2, double mean2,
+                                                 double squares2) {
+    if (n2 == 0) return;
+    const double total = n + n2, delta = mean2 - mean;
+    mean += delta * (n2 / total);
+    squares += squares2 + delta * delta * (n * n2 / total);
+    n = total;
+}
+
+// ---- softmax and its relatives (kernels/softmax.cpp)
+
+template <class T>
+struct SoftmaxKernels {
+    // One contiguous row.
+    void (*softmax)(T* y, const T* x, int64_t n);
+    void (*log_softmax)(T* y, const T* x, int64_t n);
+    void (*softmax_backward)(T* gx, const T* gy, const T* y, int64_t n);
+    void (*log_softmax_backward)(T* gx, const T* gy, const T* y, int64_t n);
+    // `count` columns of d elements each, `stride` apart: one outer index of shape (outer, d, inner), stride = inner,
+    // and any range of its columns.
+    void (*softmax_columns)(T* y, const T* x, int64_t d, int64_t stride, int64_t count);
+    void (*log_softmax_columns)(T* y, const T* x, int64_t d, int64_t stride, int64_t count);
+    void (*softmax_backward_columns)(T* gx, const T* gy, const T* y, int64_t d, int64_t stride, int64_t count);
+    void (*log_softmax_backward_columns)(T* gx, const T* gy, const T* y, int64_t d, int64_t stride, int64_t count);
+    // y[i] = scale * exp(x[i] - lse) + shift: the gradient of a cross entropy, but for its target's element.
+    void (*exp_minus)(T* y, const T* x, int64_t n, T lse, T scale, T shift);
+};
+
+// ---- normalisation (kernels/norm.cpp)
+
+template <class T>
+struct NormKernels {
+    // y = (x - mean) * rstd * weight + bias over one row; weight and bias may be null.
+    void (*layer_norm)(T* y, const T* x, const T* weight, const T* bias, int64_t n, T eps, T* mean, T* rstd);
+    void (*layer_norm_backward)(T* gx, const T* gy, const T* x, const T* weight, int64_t n, T mean, T rstd);
+    // gweight += gy * (x - mean) * rstd, gbias += gy; either may be null.
+    void (*layer_norm_params)(T* gweight, T* gbias, const T* gy, const T* x, int64_t n, T mean, T rstd);
+    // y = x * rstd * weight, rstd = 1 / sqrt(mean(x^2) + eps); its backward, and gweight += gy * x * rstd.
+    void (*rms_norm)(T* y, const T* x, const T* weight, int64_t n, T eps, T* rstd);
+    void (*rms_norm_backward)(T* gx, const T* gy, const T* x, const T* weight, int64_t n, T rstd);
+    // One channel is a contiguous run (NCHW): y = x*a + b; gx = gy*a + x*b + c;
+    // sum += sum of gy, dot += sum of gy * (x - mean).
+    void (*scale_shift)(T* y, const T* x, int64_t n, T a, T b);
+    void (*combine)(T* gx, const T* gy, const T* x, int64_t n, T a, T b, T c);
+    void (*sum_and_dot)(const T* gy, const T* x, int64_t n, T mean, double* sum, double* dot);
+    // The channel is the last dimension (NHWC): the same on `rows` rows of `channels` elements, with one a, b, c, mean
+    // for each channel. sums: sum[j] += x, squares[j] += (x - shift[j])^2 after subtracting a shift near the mean.
+    void (*scale_shift_rows)(T* y, const T* x, int64_t rows, int64_t channels, const T* a, const T* b);
+    void (*combine_rows)(T* gx, const T* gy, const T* x, int64_t rows, int64_t channels, const T* a, const T* b,
+                         const T* c);
+    void (*sums_rows)(const T* x, int64_t rows, int64_t channels, const T* shift, T* sum, T* squares);
+    void (*sum_and_dot_rows)(const T* gy, const T* x, int64_t rows, int64_t channels, const T* mean, T* sum, T* dot);
+};
+
+// ---- optimisers (kernels/optim.cpp): one step over n parameters, with the roundings of PyTorch's formulas
+
+struct SgdOptions {
+    double lr, momentum, dampening, weight_decay;
+    bool nesterov, maximize;
+    bool first;  // the momentum buffer is to be set, not updated
+};
+struct AdamOptions {
+    double lr, beta1, beta2, eps, weight_decay;
+    bool decoupled;  // AdamW
+    bool amsgrad, maximize;
+    double step;  // counted from 1
+};
+struct RmspropOptions {
+    double lr, alpha, eps, weight_decay, momentum;
+    bool centered, maximize;
+};
+struct AdagradOptions {
+    double lr, lr_decay, eps, weight_decay;
+    bool maximize;
+    double step;  // counted from 1
+};
+struct AdadeltaOptions {
+    double lr, rho, eps, weight_decay;
+    bool maximize;
+};
+template <class T>
+struct OptimKernels {
+    // Buffers that the options do not ask for may be null.
+    void (*sgd)(T* p, const T* g, T* momentum, int64_t n, const SgdOptions& o);
+    void (*adam)(T* p, const T* g, T* mean, T* square, T* max_square, int64_t n, const AdamOptions& o);
+    void (*rmsprop)(T* p, const T* g, T* square, T* mean, T* momentum, int64_t n, const RmspropOptions& o);
+    void (*adagrad)(T* p, const T* g, T* sum, int64_t n, const AdagradOptions& o);
+    void (*adadelta)(T* p, const T* g, T* square, T* delta, int64_t n, const AdadeltaOptions& o);
+};
+
+// ---- small matrix products (kernels/gemm.cpp)
+
+template <class T>
+struct GemmKernels {
+    // C[i, j] = alpha * sum over p of A[i, p] B[p, j] + beta * C[i, j] + bias[j]. A and B have any strides (a
+    // transposed matrix is its strides exchanged), C has contiguous rows ldc apart. bias may be null; beta = 0 does not
+    // read C. Good for products of up to about 64 x 64 x 64; above, the libraries are better.
+    void (*small)(int64_t m, int64_t n, int64_t k, T alpha, const T* a, int64_t a_row, int64_t a_col, const T* b,
+                  int64_t b_row, int64_t b_col, T beta, T* c, int64_t ldc, const T* bias);
+};
+
+// ---- everything
+
+struct Kernels {
+    const ReduceKernels<float>* reduce_f32;
+    const ReduceKernels<double>* reduce_f64;
+    const SoftmaxKernels<float>* softmax_f32;
+    const SoftmaxKernels<double>* softmax_f64;
+    const NormKernels<float>* norm_f32;
+    const NormKernels<double>* norm_f64;
+    const OptimKernels<float>* optim_f32;
+    const OptimKernels<double>* optim_f64;
+    const GemmKernels<float>* gemm_f32;
+    const GemmKernels<double>* gemm_f64;
+
+    // Bytes (bool tensors): any and all.
+    bool (*any)(const uint8_t* x, int64_t n);
+    bool (*all)(const uint8_t* x, int64_t n);
+    int64_t (*count_nonzero)(const uint8_t* x, int64_t n);
+
+    // Conversions, rounding to nearest even; 16-bit numbers are their bits. x and y do not overlap.
+    void (*f32_to_bf16)(uint16_t* y, const float* x, int64_t n);
+    void (*bf16_to_f32)(float* y, const uint16_t* x, int64_t n);
+    void (*f32_to_f16)(uint16_t* y, const float* x, int64_t n);
+    void (*f16_to_f32)(float* y, const uint16_t* x, int64_t n);
+    void (*f32_to_f64)(double* y, const float* x, int64_t n);
+    void (*f64_to_f32)(float* y, const double* x, int64_t n);
+
+    // y[c * y_stride + r] = x[r * x_stride + c] for r < rows, c < columns; strides in elements, element size 1, 2, 4, 8
+    // or 16. `stream` bypasses the cache: for results of 32 MB and more.
+    void (*transpose)(void* y, const void* x, int64_t rows, int64_t columns, int64_t x_stride, int64_t y_stride,
+                      int element_size, bool stream);
+    // n elements of size 1, 2, 4, 8 or 16, each a copy of *value.
+    void (*fill)(void* y, const void* value, int element_size, int64_t n);
+
+    // y = x * mask * scale, mask being 0 or 1.
+    void (*dropout_f32)(float* y, const float* x, const uint8_t* mask, float scale, int64_t n);
+    void (*dropout_f64)(double* y, const double* x, const uint8_t* mask, double scale, int64_t n);
+
+    template <class T>
+    const ReduceKernels<T>& reduce() const {
+        return pick<T>(reduce_f32, reduce_f64);
+    }
+    template <class T>
+    const SoftmaxKernels<T>& softmax() const {
+        return pick<T>(softmax_f32, softmax_f64);
+    }
+    template <class T>
+    const NormKernels<T>& norm() const {
+        return pick<T>(norm_f32, norm_f64);
+    }
+    template <class T>
+    const OptimKernels<T>& optim() const {
+        return pick<T>(optim_f32, optim_f64);
+    }
+    template <class T>
+    const GemmKernels<T>& gemm() const {
+        return pick<T>(gemm_f32, gemm_f64);
+    }
+    void dropout(float* y, const float* x, const uint8_t* mask, float scale, int64_t n) const {
+        dropout_f32(y, x, mask, scale, n);
+    }
+    void dropout(double* y, const double* x, const uint8_t* mask, double scale, int64_t n) const {
+        dropout_f64(y, x, mask, scale, n);
+    }
+
+  private:
+    template <class T, class F, class D>
+    static const auto& pick(const F* f, const D* d) {
+        static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>);
+        if constexpr (std::is_same_v<T, float>)
+            return *f;
+        else
+            return *d;
+    }
+};
+
+// 0: baseline, 1: x86-64-v3, 2: x86-64-v4. The machine's, or lower if the environment's RUSHLIGHT_ISA (base, v3, v4)
+// says so; found once.
+int isa_level();
+const Kernels& kernels();
+
+}  // namespace rl::cpu

@@ -1,0 +1,183 @@
+#include <utility>
+
+#include "cpu/kernels/table.h"
+
+namespace rl::cpu {
+inline namespace RL_ISA_NS {
+namespace {
+
+struct Sixteen {  // a complex128
+    uint64_t half[2];
+};
+
+// Square blocks of N x N elements are transposed in registers, N elements being a vector of `Bytes` bytes: log2(N)
+// times, row i is interleaved with row i + N/2.
+template <class T, int Bytes>
+struct Block {
+    static constexpr int N = Bytes / int(sizeof(T));
+    using V [[gnu::vector_size(Bytes)]] = T;
+
+    template <int... I>
+    RL_INLINE static void interleave(V* out, const V* in, std::integer_sequence<int, I...>) {
+        for (int i = 0; i < N / 2; ++i) {
+            out[2 * i] = __builtin_shufflevector(in[i], in[i + N / 2], (I / 2 + (I % 2) * N)...);
+            out[2 * i + 1] = __builtin_shufflevector(in[i], in[i + N / 2], (N / 2 + I / 2 + (I % 2) * N)...);
+        }
+    }
+    template <bool Stream>
+    RL_INLINE static void run(T* y, const T* x, int64_t x_stride, int64_t y_stride) {
+        constexpr auto index = std::make_integer_sequence<int, N>{};
+        V a[N], b[N];
+        for (int i = 0; i < N; ++i) __builtin_memcpy(&a[i], x + i * x_stride, Bytes);
+        constexpr int stages = N == 2 ? 1 : N == 4 ? 2 : N == 8 ? 3 : 4;
+        for (int s = 0; s < stages; s += 2) {
+            interleave(b, a, index);
+            if (s + 1 < stages)
+                interleave(a, b, index);
+            else
+                for (int i = 0; i < N; ++i) a[i] = b[i];
+        }
+        for (int i = 0; i < N; ++i) store<Stream>(y + i * y_stride, a[i]);
+    }
+    template <bool Stream>
+    RL_INLINE static void store(T* p, V v) {
+#if RL_ISA_LEVEL == 2
+        if constexpr (Stream && Bytes == 64) {
+            _mm512_stream_si512((__m512i*)p, (__m512i)v);
+            return;
+        }
+#endif
+        __builtin_memcpy(p, &v, Bytes);
+    }
+};
+
+template <class T>
+RL_INLINE void transpose_edge(T* y, const T* x, int64_t rows, int64_t columns, int64_t x_stride, int64_t y_stride) {
+    for (int64_t c = 0; c < columns; ++c)
+        for (int64_t r = 0; r < rows; ++r) y[c * y_stride + r] = x[r * x_stride + c];
+}
+
+// Tiles of 64 x 64, so that the lines of a tile stay in the first cache and its pages in the first TLB.
+template <class T, int Bytes, bool Stream>
+void transpose_tiles(T* y, const T* x, int64_t rows, int64_t columns, int64_t x_stride, int64_t y_stride) {
+    using B = Block<T, Bytes>;
+    constexpr int64_t tile = 64, N = B::N;
+    for (int64_t r0 = 0; r0 < rows; r0 += tile) {
+        const int64_t r_end = rows - r0 < tile ? rows : r0 + tile, r_full = r0 + (r_end - r0) / N * N;
+        for (int64_t c0 = 0; c0 < columns; c0 += tile) {
+            const int64_t c_end = columns - c0 < tile ? columns : c0 + tile, c_full = c0 + (c_end - c0) / N * N;
+            for (int64_t c = c0; c < c_full; c += N)
+                for (int64_t r = r0; r < r_full; r += N)
+                    B::template run<Stream>(y + c * y_stride + r, x + r * x_stride + c, x_stride, y_stride);
+            if (c_full < c_end)
+                transpose_edge(y + c_full * y_stride + r0, x + r0 * x_stride + c_full, r_end - r0, c_end - c_full,
+                               x_stride, y_stride);
+            if (r_full < r_end)
+                transpose_edge(y + c0 * y_stride + r_full, x + r_full * x_stride + c0, r_end - r_full, c_full - c0,
+                               x_stride, y_stride);
+        }
+    }
+}
+
+void transpose_sixteen(Sixteen* y, const Sixteen* x, int64_t rows, int64_t columns, int64_t x_stride,
+                       int64_t y_stride) {
+    constexpr int64_t tile = 16;
+    for (int64_t r0 = 0; r0 < rows; r0 += tile)
+        for (int64_t c0 = 0; c0 < columns; c0 += tile)
+            transpose_edge(y + c0 * y_stride + r0, x + r0 * x_stride + c0, rows - r0 < tile ? rows - r0 : tile,
+                           columns - c0 < tile ? columns - c0 : tile, x_stride, y_stride);
+}
+
+template <class T, int Bytes>
+RL_INLINE void transpose_as(void* y, const void* x, int64_t rows, int64_t columns, int64_t x_stride, int64_t y_stride,
+                            [[maybe_unused]] bool stream) {
+    T* const to = static_cast<T*>(y);
+    const T* const from = static_cast<const T*>(x);
+#if RL_ISA_LEVEL == 2
+    if constexpr (Bytes == 64) {  // whole aligned lines only
+        const bool aligned = reinterpret_cast<uintptr_t>(y) % 64 == 0 && y_stride * int64_t(sizeof(T)) % 64 == 0;
+        if (stream && aligned) {
+            transpose_tiles<T, Bytes, true>(to, from, rows, columns, x_stride, y_stride);
+            _mm_sfence();
+            return;
+        }
+    }
+#endif
+    transpose_tiles<T, Bytes, false>(to, from, rows, columns, x_stride, y_stride);
+}
+
+// Copies *value over the run: a vector filled with it, then the remaining bytes.
+template <class T>
+RL_INLINE void fill_as(void* y, const void* value, int64_t n) {
+    T v;
+    __builtin_memcpy(&v, value, sizeof(T));
+    constexpr int N = RL_VEC_BYTES / int(sizeof(T));
+    T line[N];
+    for (auto& e : line) e = v;
+    detail::I32 vector;
+    __builtin_memcpy(&vector, line, RL_VEC_BYTES);
+    T* p = static_cast<T*>(y);
+    int64_t i = 0;
+    for (; i + N <= n; i += N) __builtin_memcpy(p + i, &vector, RL_VEC_BYTES);
+    for (; i < n; ++i) p[i] = v;
+}
+
+template <class T>
+RL_INLINE void dropout(T* y, const T* x, const uint8_t* mask, T scale, int64_t n) {
+    using V = Vec<T>;
+    constexpr int W = V::size;
+    using Bytes [[gnu::vector_size(W)]] = uint8_t;
+    int64_t i = 0;
+    for (; i + W <= n; i += W) {
+        Bytes keep;
+        __builtin_memcpy(&keep, mask + i, W);
+        const V m(__builtin_convertvector(keep, typename V::Raw), 0);
+        (V::load(x + i) * m * scale).store(y + i);
+    }
+    for (; i < n; ++i) y[i] = x[i] * T(mask[i]) * scale;
+}
+
+}  // namespace
+
+void transpose(void* y, const void* x, int64_t rows, int64_t columns, int64_t x_stride, int64_t y_stride,
+               int element_size, bool stream) {
+    constexpr int half = RL_VEC_BYTES > 16 ? 32 : 16;
+    switch (element_size) {
+        case 1:
+            return transpose_as<uint8_t, 16>(y, x, rows, columns, x_stride, y_stride, stream);
+        case 2:
+            return transpose_as<uint16_t, half>(y, x, rows, columns, x_stride, y_stride, stream);
+        case 4:
+            return transpose_as<uint32_t, RL_VEC_BYTES>(y, x, rows, columns, x_stride, y_stride, stream);
+        case 8:
+            return transpose_as<uint64_t, RL_VEC_BYTES>(y, x, rows, columns, x_stride, y_stride, stream);
+        default:
+            transpose_sixteen(static_cast<Sixteen*>(y), static_cast<const Sixteen*>(x), rows, columns, x_stride,
+                              y_stride);
+    }
+}
+
+void fill(void* y, const void* value, int element_size, int64_t n) {
+    switch (element_size) {
+        case 1:
+            return fill_as<uint8_t>(y, value, n);
+        case 2:
+            return fill_as<uint16_t>(y, value, n);
+        case 4:
+            return fill_as<uint32_t>(y, value, n);
+        case 8:
+            return fill_as<uint64_t>(y, value, n);
+        default:
+            fill_as<Sixteen>(y, value, n);
+    }
+}
+
+void dropout_f32(float* y, const float* x, const uint8_t* mask, float scale, int64_t n) {
+    dropout(y, x, mask, scale, n);
+}
+void dropout_f64(double* y, const double* x, const uint8_t* mask, double scale, int64_t n) {
+    dropout(y, x, mask, scale, n);
+}
+
+}  // namespace RL_ISA_NS
+}  // namespace rl::cpu

@@ -1,0 +1,240 @@
+#include <type_traits>
+
+#include "cpu/kernels/table.h"
+
+namespace rl::cpu {
+inline namespace RL_ISA_NS {
+namespace {
+
+template <class T>
+RL_INLINE Vec<T> load_part(const T* p, int width) {
+    return width == Vec<T>::size ? Vec<T>::load(p) : Vec<T>::load(p, width);
+}
+template <class T>
+RL_INLINE void store_part(Vec<T> v, T* p, int width) {
+    width == Vec<T>::size ? v.store(p) : v.store(p, width);
+}
+// A row that may be absent: `fallback` stands for each of its elements.
+template <class T>
+RL_INLINE Vec<T> load_or(const T* p, int64_t i, int width, T fallback) {
+    return p ? load_part(p + i, width) : Vec<T>(fallback);
+}
+template <class T>
+struct Two {
+    T first, second;
+};
+
+// Calls body(index, width) over the vectors of a run.
+template <class T, class Body>
+RL_INLINE void over(int64_t n, Body body) {
+    constexpr int W = Vec<T>::size;
+    int64_t i = 0;
+    for (; i + W <= n; i += W) body(i, W);
+    if (i < n) body(i, int(n - i));
+}
+// Two sums over a run at once; terms(index, width) gives both terms, zero in absent lanes. Blocks keep it accurate.
+template <class T, class Terms>
+RL_INLINE Two<double> two_sums(int64_t n, Terms terms) {
+    using V = Vec<T>;
+    constexpr int W = V::size;
+    constexpr int64_t block = 4096;
+    Two<double> total{0, 0};
+    for (int64_t begin = 0; begin < n; begin += block) {
+        const int64_t end = n - begin < block ? n : begin + block;
+        V a[4], b[4];
+        for (int j = 0; j < 4; ++j) a[j] = b[j] = V(T(0));
+        int64_t i = begin;
+        for (; i + 4 * W <= end; i += 4 * W)
+            for (int j = 0; j < 4; ++j) {
+                const auto t = terms(i + j * W, W);
+                a[j] += t.first;
+                b[j] += t.second;
+            }
+        for (; i < end; i += W) {
+            const auto t = terms(i, int(end - i < W ? end - i : W));
+            a[0] += t.first;
+            b[0] += t.second;
+        }
+        total.first += double(hsum((a[0] + a[2]) + (a[1] + a[3])));
+        total.second += double(hsum((b[0] + b[2]) + (b[1] + b[3])));
+    }
+    return total;
+}
+
+template <class T>
+void layer_norm(T* y, const T* x, const T* weight, const T* bias, int64_t n, T eps, T* mean, T* rstd) {
+    using V = Vec<T>;
+    const Two<double> s = two_sums<T>(
+        n, [=](int64_t i, int w) __attribute__((always_inline)) { return Two<V>{load_part(x + i, w), V(T(0))}; });
+    const T centre = T(s.first / double(n));
+    const Two<double> d = two_sums<T>(n, [=](int64_t i, int w) __attribute__((always_inline)) {
+        V v = load_part(x + i, w) - centre;
+        if (w < V::size) v = where(Mask<T>::first(w), v, V(T(0)));
+        return Two<V>{v * v, v};
+    });
+    const double off = d.second / double(n);  // the mean of the deviations: what rounding `centre` left
+    const double variance = d.first / double(n) - off * off;
+    const T scale = T(1 / __builtin_sqrt((variance > 0 || variance != variance ? variance : 0) + double(eps)));
+    *mean = centre;
+    *rstd = scale;
+    const auto finish = [=](auto has_weight, auto has_bias) __attribute__((always_inline)) {
+        over<T>(n, [=](int64_t i, int w) __attribute__((always_inline)) {
+            V v = (load_part(x + i, w) - centre) * scale;
+            if constexpr (has_weight && has_bias)
+                v = fma(v, load_part(weight + i, w), load_part(bias + i, w));
+            else if constexpr (has_weight)
+                v *= load_part(weight + i, w);
+            else if constexpr (has_bias)
+                v += load_part(bias + i, w);
+            store_part(v, y + i, w);
+        });
+    };
+    constexpr std::true_type yes;
+    constexpr std::false_type no;
+    if (weight)
+        bias ? finish(yes, yes) : finish(yes, no);
+    else
+        bias ? finish(no, yes) : finish(no, no);
+}
+
+template <class T>
+void layer_norm_backward(T* gx, const T* gy, const T* x, const T* weight, int64_t n, T mean, T rstd) {
+    using V = Vec<T>;
+    const Two<double> s = two_sums<T>(n, [=](int64_t i, int w) __attribute__((always_inline)) {
+        const V g = load_part(gy + i, w) * load_or(weight, i, w, T(1));
+        return Two<V>{g, g * (load_part(x + i, w) - mean)};
+    });
+    const T a = T(s.first / double(n)), b = T(s.second * double(rstd) * double(rstd) / double(n));
+    over<T>(n, [=](int64_t i, int w) __attribute__((always_inline)) {
+        const V g = load_part(gy + i, w) * load_or(weight, i, w, T(1));
+        const V centred = load_part(x + i, w) - mean;
+        store_part(fma(-centred, V(b), g - a) * rstd, gx + i, w);
+    });
+}
+
+template <class T>
+void layer_norm_params(T* gweight, T* gbias, const T* gy, const T* x, int64_t n, T mean, T rstd) {
+    using V = Vec<T>;
+    over<T>(n, [=](int64_t i, int w) __attribute__((always_inline)) {
+        const V g = load_part(gy + i, w);
+        if (gweight) {
+            const V normal = (load_part(x + i, w) - mean) * rstd;
+            store_part(fma(g, normal, load_part(gweight + i, w)), gweight + i, w);
+        }
+        if (gbias) store_part(load_part(gbias + i, w) + g, gbias + i, w);
+    });
+}
+
+template <class T>
+void rms_norm(T* y, const T* x, const T* weight, int64_t n, T eps, T* rstd) {
+    using V = Vec<T>;
+    const Two<double> s = two_sums<T>(n, [=](int64_t i, int w) __attribute__((always_inline)) {
+        const V v = load_part(x + i, w);
+        return Two<V>{v * v, V(T(0))};
+    });
+    const T scale = T(1 / __builtin_sqrt(s.first / double(n) + double(eps)));
+    *rstd = scale;
+    over<T>(n, [=](int64_t i, int w) __attribute__((always_inline)) {
+        store_part(load_part(x + i, w) * scale * load_or(weight, i, w, T(1)), y + i, w);
+    });
+}
+template <class T>
+void rms_norm_backward(T* gx, const T* gy, const T* x, const T* weight, int64_t n, T rstd) {
+    using V = Vec<T>;
+    const Two<double> s = two_sums<T>(n, [=](int64_t i, int w) __attribute__((always_inline)) {
+        return Two<V>{load_part(gy + i, w) * load_or(weight, i, w, T(1)) * load_part(x + i, w), V(T(0))};
+    });
+    const T b = T(s.first * double(rstd) * double(rstd) / double(n));
+    over<T>(n, [=](int64_t i, int w) __attribute__((always_inline)) {
+        const V g = load_part(gy + i, w) * load_or(weight, i, w, T(1));
+        store_part(fma(-load_part(x + i, w), V(b), g) * rstd, gx + i, w);
+    });
+}
+
+// ---- a channel is a contiguous run
+
+template <class T>
+void scale_shift(T* y, const T* x, int64_t n, T a, T b) {
+    map<T>(n, y, [=](Vec<T> v) __attribute__((always_inline)) { return fma(v, a, b); }, x);
+}
+template <class T>
+void combine(T* gx, const T* gy, const T* x, int64_t n, T a, T b, T c) {
+    map<T>(
+        n, gx, [=](Vec<T> g, Vec<T> v) __attribute__((always_inline)) { return fma(g, Vec<T>(a), fma(v, b, c)); }, gy,
+        x);
+}
+template <class T>
+void sum_and_dot(const T* gy, const T* x, int64_t n, T mean, double* sum, double* dot) {
+    const Two<double> s = two_sums<T>(n, [=](int64_t i, int w) __attribute__((always_inline)) {
+        const Vec<T> g = load_part(gy + i, w);
+        return Two<Vec<T>>{g, g * (load_part(x + i, w) - mean)};
+    });
+    *sum += s.first;
+    *dot += s.second;
+}
+
+// ---- the channel is the last dimension
+
+template <class T>
+void scale_shift_rows(T* y, const T* x, int64_t rows, int64_t channels, const T* a, const T* b) {
+    for (int64_t r = 0; r < rows; ++r, x += channels, y += channels)
+        over<T>(channels, [=](int64_t i, int w) __attribute__((always_inline)) {
+            store_part(fma(load_part(x + i, w), load_part(a + i, w), load_part(b + i, w)), y + i, w);
+        });
+}
+template <class T>
+void combine_rows(T* gx, const T* gy, const T* x, int64_t rows, int64_t channels, const T* a, const T* b, const T* c) {
+    for (int64_t r = 0; r < rows; ++r, x += channels, gy += channels, gx += channels)
+        over<T>(channels, [=](int64_t i, int w) __attribute__((always_inline)) {
+            const Vec<T> t = fma(load_part(x + i, w), load_part(b + i, w), load_part(c + i, w));
+            store_part(fma(load_part(gy + i, w), load_part(a + i, w), t), gx + i, w);
+        });
+}
+
+// Two sums down each column: first[j] += sum of terms.first, second[j] likewise, in blocks of 256 rows.
+template <class T, class Terms>
+RL_INLINE void two_sums_rows(int64_t rows, int64_t channels, T* first, T* second, Terms terms) {
+    constexpr int64_t block = 256;
+    for (int64_t begin = 0; begin < rows; begin += block) {
+        const int64_t end = rows - begin < block ? rows : begin + block;
+        over<T>(channels, [=](int64_t i, int w) __attribute__((always_inline)) {
+            Vec<T> a = T(0), b = T(0);
+            for (int64_t r = begin; r < end; ++r) {
+                const auto t = terms(r * channels + i, i, w);
+                a += t.first;
+                b += t.second;
+            }
+            store_part(load_part(first + i, w) + a, first + i, w);
+            store_part(load_part(second + i, w) + b, second + i, w);
+        });
+    }
+}
+template <class T>
+void sums_rows(const T* x, int64_t rows, int64_t channels, const T* shift, T* sum, T* squares) {
+    two_sums_rows<T>(rows, channels, sum, squares, [=](int64_t at, int64_t i, int w) __attribute__((always_inline)) {
+        const Vec<T> v = load_part(x + at, w), d = v - load_part(shift + i, w);
+        return Two<Vec<T>>{v, d * d};
+    });
+}
+template <class T>
+void sum_and_dot_rows(const T* gy, const T* x, int64_t rows, int64_t channels, const T* mean, T* sum, T* dot) {
+    two_sums_rows<T>(rows, channels, sum, dot, [=](int64_t at, int64_t i, int w) __attribute__((always_inline)) {
+        const Vec<T> g = load_part(gy + at, w);
+        return Two<Vec<T>>{g, g * (load_part(x + at, w) - load_part(mean + i, w))};
+    });
+}
+
+template <class T>
+constexpr NormKernels<T> table = {
+    layer_norm<T>,        layer_norm_backward<T>, layer_norm_params<T>, rms_norm<T>,
+    rms_norm_backward<T>, scale_shift<T>,         combine<T>,           sum_and_dot<T>,
+    scale_shift_rows<T>,  combine_rows<T>,        sums_rows<T>,         sum_and_dot_rows<T>,
+};
+
+}  // namespace
+
+constinit const NormKernels<float> norm_f32 = table<float>;
+constinit const NormKernels<double> norm_f64 = table<double>;
+
+}  // namespace RL_ISA_NS
+}  // namespace rl::cpu

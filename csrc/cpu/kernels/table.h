@@ -1,0 +1,39 @@
+// The parts of this ISA level's table, each defined in the source of its theme.
+#pragma once
+
+#include "cpu/kernels.h"
+#include "cpu/vec.h"
+
+namespace rl::cpu {
+inline namespace RL_ISA_NS {
+
+extern const ReduceKernels<float> reduce_f32;
+extern const ReduceKernels<double> reduce_f64;
+extern const SoftmaxKernels<float> softmax_f32;
+extern const SoftmaxKernels<double> softmax_f64;
+extern const NormKernels<float> norm_f32;
+extern const NormKernels<double> norm_f64;
+extern const OptimKernels<float> optim_f32;
+extern const OptimKernels<double> optim_f64;
+extern const GemmKernels<float> gemm_f32;
+extern const GemmKernels<double> gemm_f64;
+
+bool any(const uint8_t* x, int64_t n);
+bool all(const uint8_t* x, int64_t n);
+int64_t count_nonzero(const uint8_t* x, int64_t n);
+void f32_to_bf16(uint16_t* y, const float* x, int64_t n);
+void bf16_to_f32(float* y, const uint16_t* x, int64_t n);
+void f32_to_f16(uint16_t* y, const float* x, int64_t n);
+void f16_to_f32(float* y, const uint16_t* x, int64_t n);
+void f32_to_f64(double* y, const float* x, int64_t n);
+void f64_to_f32(float* y, const double* x, int64_t n);
+void transpose(void* y, const void* x, int64_t rows, int64_t columns, int64_t x_stride, int64_t y_stride,
+               int element_size, bool stream);
+void fill(void* y, const void* value, int element_size, int64_t n);
+void dropout_f32(float* y, const float* x, const uint8_t* mask, float scale, int64_t n);
+void dropout_f64(double* y, const double* x, const uint8_t* mask, double scale, int64_t n);
+
+extern const Kernels kernel_table;
+
+}  // namespace RL_ISA_NS
+}  // namespace rl::cpu
