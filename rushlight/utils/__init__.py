@@ -1,0 +1,1 @@
+"""What surrounds training: data loading, checkpoints, hooks, exchange of arrays."""
