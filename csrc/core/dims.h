@@ -1,0 +1,100 @@
+// A short list of sizes or strides: five live inside the object, more go to the heap.
+#pragma once
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
+#include <span>
+
+namespace rl {
+
+using Ints = std::span<const int64_t>;
+
+class Dims {
+    uint32_t n_ = 0, cap_ = 5;
+    union {
+        int64_t inl_[5];
+        int64_t* heap_;
+    };
+    void grow(uint32_t cap) {
+        if (cap <= cap_) return;
+        cap = cap < 2 * cap_ ? 2 * cap_ : cap;
+        auto* p = new int64_t[cap];
+        std::memcpy(p, data(), n_ * sizeof(int64_t));
+        if (cap_ > 5) delete[] heap_;
+        heap_ = p, cap_ = cap;
+    }
+
+public:
+    Dims() {}
+    explicit Dims(size_t n, int64_t v = 0) { resize(n, v); }
+    Dims(std::initializer_list<int64_t> l) : Dims(Ints(l.begin(), l.size())) {}
+    Dims(Ints s) {
+        grow(uint32_t(s.size()));
+        n_ = uint32_t(s.size());
+        if (n_) std::memcpy(data(), s.data(), n_ * sizeof(int64_t));
+    }
+    Dims(const Dims& o) : Dims(Ints(o.data(), o.size())) {}
+    Dims(Dims&& o) noexcept { std::memcpy((void*)this, &o, sizeof o), o.n_ = 0, o.cap_ = 5; }
+    Dims& operator=(const Dims& o) {
+        if (this != &o) {
+            n_ = 0;
+            grow(o.n_);
+            n_ = o.n_;
+            std::memcpy(data(), o.data(), n_ * sizeof(int64_t));
+        }
+        return *this;
+    }
+    Dims& operator=(Dims&& o) noexcept {
+        if (this != &o) {
+            if (cap_ > 5) delete[] heap_;
+            std::memcpy((void*)this, &o, sizeof o), o.n_ = 0, o.cap_ = 5;
+        }
+        return *this;
+    }
+    ~Dims() {
+        if (cap_ > 5) delete[] heap_;
+    }
+
+    int64_t* data() { return cap_ > 5 ? heap_ : inl_; }
+    const int64_t* data() const { return cap_ > 5 ? heap_ : inl_; }
+    size_t size() const { return n_; }
+    bool empty() const { return n_ == 0; }
+    int64_t& operator[](size_t i) { return data()[i]; }
+    int64_t operator[](size_t i) const { return data()[i]; }
+    int64_t back() const { return data()[n_ - 1]; }
+    int64_t* begin() { return data(); }
+    int64_t* end() { return data() + n_; }
+    const int64_t* begin() const { return data(); }
+    const int64_t* end() const { return data() + n_; }
+    operator Ints() const { return {data(), n_}; }
+    void push_back(int64_t v) {
+        grow(n_ + 1);
+        data()[n_++] = v;
+    }
+    void resize(size_t n, int64_t v = 0) {
+        grow(uint32_t(n));
+        for (size_t i = n_; i < n; i++) data()[i] = v;
+        n_ = uint32_t(n);
+    }
+    void insert(size_t at, int64_t v) {
+        push_back(v);
+        int64_t* d = data();
+        for (size_t i = n_ - 1; i > at; i--) d[i] = d[i - 1];
+        d[at] = v;
+    }
+    void erase(size_t at) {
+        int64_t* d = data();
+        for (size_t i = at; i + 1 < n_; i++) d[i] = d[i + 1];
+        n_--;
+    }
+    void clear() { n_ = 0; }
+    bool operator==(const Dims& o) const { return n_ == o.n_ && std::memcmp(data(), o.data(), n_ * sizeof(int64_t)) == 0; }
+};
+inline bool same(Ints a, Ints b) { return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(int64_t)) == 0); }
+
+int64_t product(Ints s);
+Dims contiguous_strides(Ints sizes);
+// A dimension counted from the end is brought to 0..ndim-1; out of range raises IndexError naming the operator's range.
+int64_t wrap_dim(int64_t dim, int64_t ndim, bool scalar_ok = true);
+Dims broadcast(Ints a, Ints b);
+}  // namespace rl

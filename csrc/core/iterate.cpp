@@ -1,0 +1,337 @@
+#include "core/iterate.h"
+
+#include <algorithm>
+
+#include "cpu/kernels.h"
+#include "cpu/parallel.h"
+
+namespace rl {
+
+int isa_level_for_kernels() { return cpu::isa_level(); }
+
+// ---------------------------------------------------------------- conversion of runs
+namespace {
+template <class D, class S>
+void convert_strided(char* dst, int64_t ds, const char* src, int64_t ss, int64_t n) {
+    D* d = reinterpret_cast<D*>(dst);
+    const S* s = reinterpret_cast<const S*>(src);
+    if (ds == 1 && ss == 1)
+        for (int64_t i = 0; i < n; i++) d[i] = convert<D>(s[i]);
+    else if (ss == 0) {
+        D v = convert<D>(*s);
+        for (int64_t i = 0; i < n; i++) d[i * ds] = v;
+    } else
+        for (int64_t i = 0; i < n; i++) d[i * ds] = convert<D>(s[i * ss]);
+}
+using ConvertFn = void (*)(char*, int64_t, const char*, int64_t, int64_t);
+
+template <class D>
+ConvertFn converter_to(DType s) {
+    return dispatch(s, [](auto tag) -> ConvertFn { return &convert_strided<D, typename decltype(tag)::type>; });
+}
+ConvertFn converter(DType d, DType s) {
+    return dispatch(d, [&](auto tag) { return converter_to<typename decltype(tag)::type>(s); });
+}
+struct Bytes16 {
+    char b[16];
+};
+// Without conversion only the size matters.
+void move_run(char* dst, int64_t ds, const char* src, int64_t ss, int64_t n, int64_t size) {
+    if (ds == 1 && ss == 1) {
+        std::memcpy(dst, src, size_t(n * size));
+        return;
+    }
+    auto go = [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        T* d = reinterpret_cast<T*>(dst);
+        const T* s = reinterpret_cast<const T*>(src);
+        if (ss == 0) {
+            T v = *s;
+            for (int64_t i = 0; i < n; i++) d[i * ds] = v;
+        } else
+            for (int64_t i = 0; i < n; i++) d[i * ds] = s[i * ss];
+    };
+    switch (size) {
+        case 1: return go(Tag<uint8_t>{});
+        case 2: return go(Tag<uint16_t>{});
+        case 4: return go(Tag<uint32_t>{});
+        case 8: return go(Tag<uint64_t>{});
+        default: return go(Tag<Bytes16>{});
+    }
+}
+}  // namespace
+
+void convert_run(char* dst, DType dt, int64_t ds, const char* src, DType st, int64_t ss, int64_t n) {
+    if (dt == st) move_run(dst, ds, src, ss, n, itemsize(dt));
+    else converter(dt, st)(dst, ds, src, ss, n);
+}
+
+Dims broadcast_strides(const Tensor& t, Ints sizes) {
+    Dims r(sizes.size());
+    size_t skip = sizes.size() - t.sizes().size();
+    for (size_t i = 0; i < t.sizes().size(); i++) r[skip + i] = t.sizes()[i] == 1 && sizes[skip + i] != 1 ? 0 : t.strides()[i];
+    return r;
+}
+
+// ---------------------------------------------------------------- loop geometry
+namespace {
+constexpr int kMaxOperands = 5;  // one out, four in
+constexpr int64_t kChunk = 2048;
+
+// Sizes and strides of all operands after the dimensions were ordered by the output's strides and merged.
+struct Geometry {
+    Dims sizes;
+    Dims strides[kMaxOperands];
+    int n;
+};
+
+Geometry simplify(Ints sizes, const Dims* strides, int n) {
+    Dims order = stride_order(sizes, strides[0]);
+    Geometry g;
+    g.n = n;
+    for (int64_t d : order) {
+        if (sizes[d] == 1) continue;
+        bool merge = !g.sizes.empty();
+        for (int k = 0; merge && k < n; k++) merge = g.strides[k].back() == strides[k][d] * sizes[d];
+        if (merge) {
+            g.sizes[g.sizes.size() - 1] *= sizes[d];
+            for (int k = 0; k < n; k++) g.strides[k][g.strides[k].size() - 1] = strides[k][d];
+        } else {
+            g.sizes.push_back(sizes[d]);
+            for (int k = 0; k < n; k++) g.strides[k].push_back(strides[k][d]);
+        }
+    }
+    if (g.sizes.empty()) {
+        g.sizes.push_back(1);
+        for (int k = 0; k < n; k++) g.strides[k].push_back(1);
+    }
+    return g;
+}
+
+// A position in the loop: the index of a row (all dimensions but the last) and the offsets of the operands there.
+struct Cursor {
+    const Geometry& g;
+    Dims index;
+    int64_t inner = 0;
+    int64_t at[kMaxOperands] = {};
+    Cursor(const Geometry& geometry, int64_t linear) : g(geometry), index(geometry.sizes.size()) {
+        for (size_t d = g.sizes.size(); d-- > 0;) {
+            index[d] = linear % g.sizes[d];
+            linear /= g.sizes[d];
+        }
+        inner = index.back();
+        for (int k = 0; k < g.n; k++)
+            for (size_t d = 0; d < g.sizes.size(); d++) at[k] += index[d] * g.strides[k][d];
+    }
+    int64_t left_in_row() const { return g.sizes.back() - inner; }
+    void advance(int64_t n) {  // n <= left_in_row()
+        inner += n;
+        for (int k = 0; k < g.n; k++) at[k] += n * g.strides[k].back();
+        if (inner < g.sizes.back()) return;
+        for (int k = 0; k < g.n; k++) at[k] -= inner * g.strides[k].back();
+        inner = 0;
+        for (size_t d = g.sizes.size() - 1; d-- > 0;) {
+            index[d]++;
+            for (int k = 0; k < g.n; k++) at[k] += g.strides[k][d];
+            if (index[d] < g.sizes[d]) return;
+            for (int k = 0; k < g.n; k++) at[k] -= index[d] * g.strides[k][d];
+            index[d] = 0;
+        }
+    }
+};
+
+struct Pointwise {
+    PointwiseFn fn;
+    const void* params;
+    DType compute, result;
+    char* out;
+    DType out_type;
+    const LoopInput* in;
+    int n_in;
+    Geometry g;
+
+    // Rows are long enough to be handed to the kernel one by one.
+    void by_rows(int64_t begin, int64_t end) const {
+        Cursor c(g, begin);
+        alignas(64) char scratch[kMaxOperands][kChunk * 16];
+        while (begin < end) {
+            int64_t n = std::min({c.left_in_row(), end - begin, kChunk});
+            const void* x[kMaxOperands];
+            unsigned scalars = 0;
+            bool direct_out = out_type == result && (g.strides[0].back() == 1 || n == 1);
+            bool all_direct = direct_out;
+            for (int k = 0; k < n_in; k++) all_direct &= in[k].dtype == compute && (g.strides[k + 1].back() == 1 || g.strides[k + 1].back() == 0);
+            if (all_direct) n = std::min(c.left_in_row(), end - begin);
+            for (int k = 0; k < n_in; k++) {
+                int64_t s = g.strides[k + 1].back();
+                const char* p = in[k].p + c.at[k + 1] * itemsize(in[k].dtype);
+                if (s == 0) scalars |= 1u << k;
+                if (in[k].dtype == compute && (s == 1 || s == 0)) x[k] = p;
+                else {
+                    convert_run(scratch[k + 1], compute, 1, p, in[k].dtype, s, s == 0 ? 1 : n);
+                    x[k] = scratch[k + 1];
+                }
+            }
+            char* o = out + c.at[0] * itemsize(out_type);
+            fn(direct_out ? o : scratch[0], x, n, scalars, params);
+            if (!direct_out) convert_run(o, out_type, g.strides[0].back(), scratch[0], result, 1, n);
+            c.advance(n);
+            begin += n;
+        }
+    }
+    // Short rows: several are gathered for one call of the kernel.
+    void by_chunks(int64_t begin, int64_t end) const {
+        alignas(64) char scratch[kMaxOperands][kChunk * 16];
+        Cursor c(g, begin);
+        int64_t csize = itemsize(compute), rsize = itemsize(result);
+        while (begin < end) {
+            int64_t n = std::min(end - begin, kChunk);
+            Cursor start = c;
+            for (int64_t done = 0; done < n;) {
+                int64_t m = std::min(c.left_in_row(), n - done);
+                for (int k = 0; k < n_in; k++)
+                    convert_run(scratch[k + 1] + done * csize, compute, 1, in[k].p + c.at[k + 1] * itemsize(in[k].dtype), in[k].dtype, g.strides[k + 1].back(), m);
+                c.advance(m);
+                done += m;
+            }
+            const void* x[kMaxOperands];
+            for (int k = 0; k < n_in; k++) x[k] = scratch[k + 1];
+            fn(scratch[0], x, n, 0, params);
+            for (int64_t done = 0; done < n;) {
+                int64_t m = std::min(start.left_in_row(), n - done);
+                convert_run(out + start.at[0] * itemsize(out_type), out_type, g.strides[0].back(), scratch[0] + done * rsize, result, 1, m);
+                start.advance(m);
+                done += m;
+            }
+            begin += n;
+        }
+    }
+};
+}  // namespace
+
+void run_pointwise(PointwiseFn fn, const Tensor& out, const LoopInput* in, int n_in, DType compute, DType result, const void* params, int64_t grain) {
+    int64_t numel = out.numel();
+    if (numel == 0) return;
+    Dims strides[kMaxOperands];
+    strides[0] = out.strides();
+    for (int k = 0; k < n_in; k++) strides[k + 1] = in[k].strides;
+    Pointwise job{fn, params, compute, result, out.raw(), out.dtype(), in, n_in, simplify(out.sizes(), strides, n_in + 1)};
+    if (job.g.sizes.back() >= 64 || job.g.sizes.size() == 1)
+        cpu::parallel_for(numel, grain, [&](int64_t a, int64_t b) { job.by_rows(a, b); });
+    else
+        cpu::parallel_for(numel, grain, [&](int64_t a, int64_t b) { job.by_chunks(a, b); });
+}
+
+// ---------------------------------------------------------------- copy and fill
+// Copies between two orders of dimensions where the inner one of the source is not the destination's: by tiles.
+static bool copy_transposed(const Geometry& g, char* dst, const char* src, int64_t size) {
+    size_t n = g.sizes.size();
+    if (n < 2 || g.strides[0][n - 1] != 1 || g.strides[1][n - 1] == 1) return false;
+    size_t r = n;
+    for (size_t d = 0; d + 1 < n; d++)
+        if (g.strides[1][d] == 1) r = d;
+    if (r == n || g.sizes[r] < 8 || g.sizes[n - 1] < 8) return false;
+    // every pair (r, last) is a plain matrix transposition; the other dimensions are batches
+    Geometry outer;
+    outer.n = 2;
+    for (size_t d = 0; d + 1 < n; d++) {
+        if (d == r) continue;
+        outer.sizes.push_back(g.sizes[d]);
+        for (int k = 0; k < 2; k++) outer.strides[k].push_back(g.strides[k][d]);
+    }
+    int64_t batches = product(outer.sizes), rows = g.sizes[r], cols = g.sizes[n - 1];
+    if (outer.sizes.empty()) {
+        outer.sizes.push_back(1);
+        for (int k = 0; k < 2; k++) outer.strides[k].push_back(0);
+    }
+    constexpr int64_t band = 64;
+    int64_t bands = (rows + band - 1) / band;
+    bool stream = batches * rows * cols * size >= (int64_t(32) << 20);
+    cpu::parallel_for(batches * bands, std::max<int64_t>(1, kGrain / (cols * std::min(rows, band))), [&](int64_t a, int64_t b) {
+        for (int64_t i = a; i < b; i++) {
+            Cursor c(outer, i / bands);
+            int64_t r0 = i % bands * band, h = std::min(band, rows - r0);
+            cpu::kernels().transpose(dst + (c.at[0] + r0 * g.strides[0][r]) * size, src + (c.at[1] + r0) * size, cols, h, g.strides[1][n - 1], g.strides[0][r], int(size), stream);
+        }
+    });
+    return true;
+}
+
+void copy_raw(const Tensor& dst, const Tensor& src) {
+    if (dst.numel() == 0) return;
+    int64_t size = itemsize(dst.dtype());
+    if (dst.dtype() == src.dtype() && dst.is_contiguous() && src.is_contiguous() && same(dst.sizes(), src.sizes())) {
+        char* d = dst.raw();
+        const char* s = src.raw();
+        if (d != s) cpu::parallel_for(dst.numel() * size, 1 << 18, [&](int64_t a, int64_t b) { std::memmove(d + a, s + a, size_t(b - a)); });
+        return;
+    }
+    Dims strides[2] = {dst.strides(), broadcast_strides(src, dst.sizes())};
+    Geometry g = simplify(dst.sizes(), strides, 2);
+    char* d = dst.raw();
+    const char* s = src.raw();
+    if (dst.dtype() == src.dtype() && copy_transposed(g, d, s, size)) return;
+    DType dt = dst.dtype(), st = src.dtype();
+    cpu::parallel_for(dst.numel(), kGrain, [&](int64_t a, int64_t b) {
+        Cursor c(g, a);
+        while (a < b) {
+            int64_t n = std::min(c.left_in_row(), b - a);
+            convert_run(d + c.at[0] * size, dt, g.strides[0].back(), s + c.at[1] * itemsize(st), st, g.strides[1].back(), n);
+            c.advance(n);
+            a += n;
+        }
+    });
+}
+
+void fill_raw(const Tensor& dst, const Scalar& value) {
+    if (dst.numel() == 0) return;
+    if (is_non_overlapping_and_dense(dst)) {
+        dispatch(dst.dtype(), [&](auto tag) {
+            using T = typename decltype(tag)::type;
+            T v = value.to<T>();
+            T* p = dst.data<T>();
+            cpu::parallel_for(dst.numel(), 2 * kGrain, [&](int64_t a, int64_t b) { std::fill(p + a, p + b, v); });
+        });
+        return;
+    }
+    copy_raw(dst, scalar_tensor(value, dst.dtype()));
+}
+
+// ---------------------------------------------------------------- lazy bits
+Tensor resolve(const Tensor& t) {
+    if (!t.lazy()) return t;
+    Tensor plain = alias(t);
+    plain->conj = plain->neg = false;
+    Tensor r = empty_preserved(t, t.dtype());
+    copy_raw(r, plain);
+    dispatch(t.dtype(), [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        if constexpr (!std::is_same_v<T, bool> && !is_small_float_v<T> && !std::is_same_v<T, ComplexHalf>) {
+            T* p = r.data<T>();
+            int64_t n = r.numel();
+            if constexpr (is_complex_v<T>)
+                if (t->conj)
+                    for (int64_t i = 0; i < n; i++) p[i] = std::conj(p[i]);
+            if (t->neg)
+                for (int64_t i = 0; i < n; i++) p[i] = T(-p[i]);
+        }
+    });
+    return r;
+}
+
+Tensor contiguous(const Tensor& t) {
+    if (t.is_contiguous() && !t.lazy()) return t;
+    if (t.lazy()) return contiguous(resolve(t));
+    Tensor r = empty(t.sizes(), t.dtype(), t.device());
+    if (!t.is_meta()) copy_raw(r, t);
+    return r;
+}
+
+Tensor cast_raw(const Tensor& t, DType dtype) {
+    if (t.dtype() == dtype) return contiguous(t);
+    Tensor r = empty(t.sizes(), dtype, t.device());
+    if (!t.is_meta()) copy_raw(r, resolve(t));
+    return r;
+}
+
+}  // namespace rl

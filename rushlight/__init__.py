@@ -1,0 +1,100 @@
+"""Rushlight: PyTorch's programming model on a small native CPU core of its own.
+
+`import rushlight as torch`, or `python -m rushlight.torch script.py` for a script that says `import torch`.
+"""
+
+from __future__ import annotations
+
+import importlib as _importlib
+import math as _math
+import os as _os
+from typing import Any
+
+# libgomp reads this when it is loaded: waiting threads spin briefly, then sleep. Children must not inherit it.
+_spin = _os.environ.get("GOMP_SPINCOUNT")
+if _spin is None:
+    _os.environ["GOMP_SPINCOUNT"] = "2000"
+from rushlight import _C  # noqa: E402
+
+if _spin is None:
+    _os.environ.pop("GOMP_SPINCOUNT", None)
+
+__version__ = "2.13.0+rushlight"
+e, pi, inf, nan, newaxis = _math.e, _math.pi, _math.inf, _math.nan, None
+
+from rushlight._C import (  # noqa: E402
+    OutOfMemoryError,
+    Size,
+    Tensor,
+    device,
+    dtype,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    layout,
+    memory_format,
+)
+
+globals().update({name: value for name, value in vars(_C._functions).items() if not name.startswith("__")})
+for _name in dir(_C):
+    if isinstance(getattr(_C, _name), (dtype, layout, memory_format)):
+        globals()[_name] = getattr(_C, _name)
+
+from rushlight import tensor as _tensor_module  # noqa: E402
+from rushlight.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled  # noqa: E402
+from rushlight.functional import *  # noqa: E402, F403
+from rushlight.random import *  # noqa: E402, F403
+from rushlight.tensor import (  # noqa: E402, F401
+    BFloat16Tensor,
+    BoolTensor,
+    ByteTensor,
+    CharTensor,
+    DoubleTensor,
+    FloatTensor,
+    HalfTensor,
+    IntTensor,
+    LongTensor,
+    ShortTensor,
+    as_tensor,
+    asarray,
+    from_numpy,
+    frombuffer,
+    is_storage,
+    is_tensor,
+    set_printoptions,
+    tensor,
+)
+
+# Submodules that load when they are first used; `import rushlight.nn` works as well.
+_SUBMODULES = {
+    "nn", "optim", "autograd", "func", "utils", "linalg", "fft", "special", "distributions", "serialization", "cuda",
+    "backends", "jit", "compiler", "amp", "hub", "testing", "multiprocessing", "distributed", "overrides", "random",
+    "functional", "library", "cpu", "accelerator", "mps", "xpu", "types", "signal", "masked", "sparse", "profiler",
+    "return_types", "fx", "onnx", "export", "nested", "torch", "storage", "_utils", "_tensor_str", "futures", "version", "ops",
+}  # fmt: skip
+# Names that live in a submodule but are public here.
+_ELSEWHERE = {
+    "save": "serialization", "load": "serialization", "compile": "compiler", "autocast": "amp", "GradScaler": "amp",
+    "get_autocast_dtype": "amp", "is_autocast_enabled": "amp", "is_autocast_cpu_enabled": "amp", "set_autocast_enabled": "amp",
+    "vmap": "func", "Storage": "storage", "UntypedStorage": "storage", "TypedStorage": "storage", "FloatStorage": "storage",
+    "DoubleStorage": "storage", "LongStorage": "storage", "IntStorage": "storage", "ByteStorage": "storage", "BoolStorage": "storage",
+    "HalfStorage": "storage", "BFloat16Storage": "storage", "ShortStorage": "storage", "CharStorage": "storage",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Submodules and what they lend to this namespace, loaded on first use."""
+    if name in _ELSEWHERE:
+        value = getattr(_importlib.import_module("rushlight." + _ELSEWHERE[name]), name)
+        globals()[name] = value
+        return value
+    if name in _SUBMODULES:
+        try:
+            return _importlib.import_module("rushlight." + name)
+        except ModuleNotFoundError as error:
+            if error.name != "rushlight." + name:
+                raise
+    raise AttributeError(f"module 'torch' has no attribute '{name}': Rushlight does not have this name (yet)")
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | _SUBMODULES | set(_ELSEWHERE))
