@@ -49,7 +49,7 @@ double digamma(double x) {
     if (x == 0) return std::copysign(kInf, -x);
     if (x < 0) {
         if (x == std::floor(x)) return kNan;
-        const double fraction = x - std::trunc(x);  // tan has period 1 in x, and is exact on the fraction
+        const double fraction = x - std::rint(x);  // tan(pi x) has period 1, and the difference is exact
         return digamma(1 - x) - kPi / std::tan(kPi * fraction);
     }
     if (x < 3) {  // near its zero at 1.46 the recurrence would cancel: Taylor's series there

@@ -1,8 +1,8 @@
 #include "cpu/kernels/table.h"
 
 // One step of an optimiser in one pass over the parameters. The formulas are written with the roundings of the chain of
-// tensor operations that PyTorch runs: a product followed by a separate sum where it has two operators or an
-// addcmul/addcdiv, one fma where it has add(alpha=) or lerp. Scalars are rounded to T where a tensor operator would.
+// tensor operators that PyTorch runs: one fma for add(alpha=), addcmul and lerp, separate roundings elsewhere; scalars
+// are rounded to T where they meet a tensor. (PyTorch's square root is not always correctly rounded; ours is.)
 
 namespace rl::cpu {
 inline namespace RL_ISA_NS {
@@ -65,7 +65,7 @@ void adam(T* p, const T* g, T* mean, T* square, T* max_square, int64_t n, const 
         const V d = full_gradient(load(g), w, maximize, decay);
         if (shrinks) w *= shrink;
         const V m = lerp(load(mean), d, weight);
-        const V s = load(square) * beta2 + V(rest2) * d * d;
+        const V s = fma(V(rest2) * d, d, load(square) * beta2);
         store(mean, m);
         store(square, s);
         V scale = s;
@@ -85,13 +85,13 @@ void rmsprop(T* p, const T* g, T* square, T* mean, T* momentum, int64_t n, const
     const T step = T(-o.lr);
     over<T>(n, [=, maximize = o.maximize, centered = o.centered](auto load, auto store) __attribute__((always_inline)) {
         const V w = load(p), d = full_gradient(load(g), w, maximize, decay);
-        const V s = load(square) * alpha + V(rest) * d * d;
+        const V s = fma(V(rest) * d, d, load(square) * alpha);
         store(square, s);
         V variance = s;
         if (centered) {
             const V m = lerp(load(mean), d, rest);
             store(mean, m);
-            variance = s + V(T(-1)) * m * m;
+            variance = fma(-m, m, s);
         }
         const V denominator = sqrt(variance) + eps;
         if (mu != T(0)) {
@@ -109,7 +109,7 @@ void adagrad(T* p, const T* g, T* sum, int64_t n, const AdagradOptions& o) {
     using V = Vec<T>;
     const T decay = T(o.weight_decay), eps = T(o.eps), step = T(-(o.lr / (1 + (o.step - 1) * o.lr_decay)));
     over<T>(n, [=, maximize = o.maximize](auto load, auto store) __attribute__((always_inline)) {
-        const V w = load(p), d = full_gradient(load(g), w, maximize, decay), s = load(sum) + d * d;
+        const V w = load(p), d = full_gradient(load(g), w, maximize, decay), s = fma(d, d, load(sum));
         store(sum, s);
         store(p, w + V(step) * d / (sqrt(s) + eps));
     });
@@ -121,10 +121,10 @@ void adadelta(T* p, const T* g, T* square, T* delta, int64_t n, const AdadeltaOp
     const T decay = T(o.weight_decay), rho = T(o.rho), rest = T(1 - o.rho), eps = T(o.eps), step = T(-o.lr);
     over<T>(n, [=, maximize = o.maximize](auto load, auto store) __attribute__((always_inline)) {
         const V w = load(p), d = full_gradient(load(g), w, maximize, decay);
-        const V s = load(square) * rho + V(rest) * d * d, old = load(delta);
+        const V s = fma(V(rest) * d, d, load(square) * rho), old = load(delta);
         const V change = sqrt(old + eps) / sqrt(s + eps) * d;
         store(square, s);
-        store(delta, old * rho + V(rest) * change * change);
+        store(delta, fma(V(rest) * change, change, old * rho));
         store(p, fma(change, V(step), w));
     });
 }
