@@ -1,27 +1,15 @@
 #include "cpu/conv.h"
 
 #include <algorithm>
-#include <new>
 #include <type_traits>
 
-#include "cpu/alloc.h"
+#include "cpu/buffer.h"
 #include "cpu/gemm.h"
 #include "cpu/onednn_conv.h"
 #include "cpu/parallel.h"
 
 namespace rl::cpu {
 namespace {
-
-template <class T>
-struct Buffer {
-    T* data = nullptr;
-    explicit Buffer(int64_t n) {
-        if (n && !(data = static_cast<T*>(alloc(size_t(n) * sizeof(T))))) throw std::bad_alloc();
-    }
-    ~Buffer() { cpu::free(data); }
-    Buffer(const Buffer&) = delete;
-    Buffer& operator=(const Buffer&) = delete;
-};
 
 int64_t product(const int64_t* v, int n) {
     int64_t p = 1;

@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <climits>
-#include <new>
 
-#include "cpu/alloc.h"
+#include "cpu/buffer.h"
 #include "cpu/clones.h"
 #include "cpu/lapack.h"
 #include "cpu/onednn_matmul.h"
@@ -21,18 +20,6 @@ inline constexpr bool is_blas =
     std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, c64> || std::is_same_v<T, c128>;
 template <class T>
 inline constexpr bool is_16bit = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
-
-// A temporary array from our allocator.
-template <class T>
-struct Buffer {
-    T* data;
-    explicit Buffer(int64_t n) : data(static_cast<T*>(alloc(size_t(n) * sizeof(T)))) {
-        if (!data) throw std::bad_alloc();
-    }
-    ~Buffer() { cpu::free(data); }
-    Buffer(const Buffer&) = delete;
-    Buffer& operator=(const Buffer&) = delete;
-};
 
 template <class T>
 struct Product {  // the arguments of gemm()

@@ -4,10 +4,9 @@
 #include <pthread.h>
 
 #include <mutex>
-#include <new>
 #include <unordered_map>
 
-#include "cpu/alloc.h"
+#include "cpu/buffer.h"
 
 namespace rl::cpu::onednn {
 namespace {
@@ -100,15 +99,8 @@ void run(const Primitive& p, std::initializer_list<Argument> arguments) {
     Operands o;
     for (const Argument& a : arguments)
         if (a.data) o.add(a.role, *a.layout, const_cast<void*>(a.data));
-    size_t size = p.scratchpad.get_size();
-    struct Scratch {
-        void* data;
-        ~Scratch() { cpu::free(data); }
-    } scratch{size ? alloc(size) : nullptr};
-    if (size) {
-        if (!scratch.data) throw std::bad_alloc();
-        o.add(DNNL_ARG_SCRATCHPAD, p.scratchpad, scratch.data);
-    }
+    Buffer<char> scratch(int64_t(p.scratchpad.get_size()));
+    if (scratch.data) o.add(DNNL_ARG_SCRATCHPAD, p.scratchpad, scratch.data);
     execute(p.primitive, o);
 }
 

@@ -1,9 +1,7 @@
 #if RL_HAVE_ONEDNN
 #include "cpu/onednn_conv.h"
 
-#include <new>
-
-#include "cpu/alloc.h"
+#include "cpu/buffer.h"
 #include "cpu/onednn.h"
 #include "cpu/parallel.h"
 
@@ -115,16 +113,6 @@ Primitive try_make(ConvKind kind, const Arguments& a, int threads) {
     }
 }
 
-struct Scratch {
-    void* data = nullptr;
-    explicit Scratch(size_t n) {
-        if (n && !(data = alloc(n))) throw std::bad_alloc();
-    }
-    ~Scratch() { cpu::free(data); }
-    Scratch(const Scratch&) = delete;
-    Scratch& operator=(const Scratch&) = delete;
-};
-
 void reorder_weights(const Primitive& p, const memory::desc& from, const void* in, const memory::desc& to, void* out,
                      int threads) {
     set_region_threads(p.weights.get_size() < kSerialReorder ? 1 : threads);
@@ -157,7 +145,7 @@ bool conv(ConvKind kind, const ConvShape& s, Type type, const void* source, cons
     if (!p->primitive) return false;
     set_region_threads(threads);
     bool back = kind == ConvKind::BackwardWeights;
-    Scratch copy(p->reorder ? p->weights.get_size() : 0);
+    Buffer<char> copy(p->reorder ? int64_t(p->weights.get_size()) : 0);
     const void* used = copy.data ? copy.data : weights;
     if (copy.data && !back) reorder_weights(*p, p->callers_weights, weights, p->weights, copy.data, threads);
     switch (kind) {
