@@ -56,6 +56,7 @@ from rushlight.tensor import (  # noqa: E402, F401
     ShortTensor,
     as_tensor,
     asarray,
+    from_dlpack,
     from_numpy,
     frombuffer,
     is_storage,

@@ -322,6 +322,13 @@ PyObject* set_parameter_type(PyObject*, PyObject* o) {
     ParameterType = (PyTypeObject*)Py_NewRef(o);
     Py_RETURN_NONE;
 }
+PyObject* bump_version(PyObject*, PyObject* o) { RL_TRY(check(is_tensor(o), Err::Type, "a Tensor is expected"); Tensor::view(o).bump_version(); Py_RETURN_NONE); }
+PyObject* forget_history(PyObject* self, PyObject*) {
+    auto* t = (TensorImpl*)self;
+    if (t->meta) t->meta->grad_fn = Ref<Node>();
+    t->requires_grad = false;
+    Py_RETURN_NONE;
+}
 PyObject* detach_py(PyObject*, PyObject* o) { RL_TRY(return detach(Tensor::view(o)).release()); }
 PyObject* requires_grad_py(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* kwnames) {
     RL_TRY({
@@ -332,6 +339,7 @@ PyObject* requires_grad_py(PyObject* self, PyObject* const* args, Py_ssize_t n, 
     });
 }
 PyMethodDef tensor_methods[] = {{"requires_grad_", (PyCFunction)(void*)requires_grad_py, METH_FASTCALL | METH_KEYWORDS, "Sets requires_grad of a leaf, in place."}, {"_backward_simple", tensor_backward, METH_NOARGS, nullptr},
+                                {"_forget_history", forget_history, METH_NOARGS, nullptr},
                                 {}};
 PyMethodDef methods[] = {{"_run_backward", backward, METH_VARARGS, nullptr},
                          {"is_grad_enabled", get_mode<&State::grad>, METH_NOARGS, "Whether operators are recorded in this thread."},
@@ -355,6 +363,7 @@ PyMethodDef methods[] = {{"_run_backward", backward, METH_VARARGS, nullptr},
                          {"_as_subclass", as_subclass, METH_VARARGS, nullptr},
                          {"_set_parameter_type", set_parameter_type, METH_O, nullptr},
                          {"_detach", detach_py, METH_O, nullptr},
+                         {"_bump_version", bump_version, METH_O, nullptr},
                          {}};
 }  // namespace
 

@@ -41,6 +41,7 @@ void init_autograd(PyObject* m);
 void init_modes(PyObject* m);
 void init_data(PyObject* m);
 void init_random(PyObject* m);
+void init_info(PyObject* m);
 
 inline PyObject* checked(PyObject* o) {
     if (!o) raise_python();

@@ -57,6 +57,12 @@ PyObject* push(PyObject*, PyObject* args) {
 }
 PyObject* pop(PyObject*, PyObject*) { RL_TRY(pop_interpreter(); Py_RETURN_NONE); }
 PyObject* depth(PyObject*, PyObject*) { return PyLong_FromLong(long(tls.modes)); }
+PyObject* vmap_level(PyObject*, PyObject*) {  // of the innermost vmap in force, 0 for none
+    auto& stack = interpreters();
+    for (size_t i = stack.size(); i-- > 0;)
+        if (stack[i].level > 0) return PyLong_FromLong(stack[i].level);
+    return PyLong_FromLong(0);
+}
 PyObject* function_modes(PyObject*, PyObject* n) {  // sets how many torch-function modes are in force; returns the old number
     long old = long(tls.functions), now = PyLong_AsLong(n);
     if (now == -1 && PyErr_Occurred()) return nullptr;
@@ -90,7 +96,7 @@ PyObject* overload_of(PyObject*, PyObject* args) {
     });
 }
 PyMethodDef methods[] = {{"_push_interpreter", push, METH_VARARGS, nullptr}, {"_pop_interpreter", pop, METH_NOARGS, nullptr}, {"_interpreters", depth, METH_NOARGS, nullptr},
-                         {"_set_function_modes", function_modes, METH_O, nullptr}, {"_wrap", wrap_py, METH_VARARGS, nullptr}, {"_unwrap", unwrap_py, METH_O, nullptr}, {"_overload", overload_of, METH_VARARGS, nullptr}, {}};
+                         {"_vmap_level", vmap_level, METH_NOARGS, nullptr}, {"_set_function_modes", function_modes, METH_O, nullptr}, {"_wrap", wrap_py, METH_VARARGS, nullptr}, {"_unwrap", unwrap_py, METH_O, nullptr}, {"_overload", overload_of, METH_VARARGS, nullptr}, {}};
 }  // namespace
 
 PyObject* op_overload(const OpInfo& op, bool inplace) {

@@ -36,6 +36,7 @@ PyMODINIT_FUNC PyInit__C() {
         init_modes(m);
         init_data(m);
         init_random(m);
+        init_info(m);
         return m;
     });
 }

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# The core part of the test suite (-m core) on every instruction set level, on the build without oneDNN and on the build
+# with address and undefined-behaviour sanitizers.
+#
+#   bash tools/everywhere.sh          PYTHON: an interpreter with rushlight[test] installed (default .venv/bin/python)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=${PYTHON:-.venv/bin/python}
+bin=$(dirname "$python")
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+core() { # core LABEL PYTHON [VARIABLE=VALUE ...]
+    echo "-- core tests: $1"
+    local interpreter=$2
+    shift 2
+    (cd tests && env "$@" "$interpreter" -m pytest -q -m core -p no:cacheprovider .)
+}
+
+for level in base v3 v4; do
+    core "$level" "$(realpath -s "$python")" RUSHLIGHT_ISA=$level
+done
+
+variant() { # variant NAME CMAKE-OPTION [VARIABLE=VALUE ...]
+    local name=$1 option=$2
+    shift 2
+    "$python" -m venv --system-site-packages "$scratch/$name"
+    # the packages of the first environment, but not its rushlight
+    local site
+    site=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    "$scratch/$name/bin/python" - "$site" <<'PY'
+import os, sys, sysconfig
+target = sysconfig.get_path("purelib")
+for entry in os.listdir(sys.argv[1]):
+    if not entry.startswith("rushlight") and not os.path.exists(os.path.join(target, entry)):
+        os.symlink(os.path.join(sys.argv[1], entry), os.path.join(target, entry))
+PY
+    "$scratch/$name/bin/python" -m pip install -q --no-deps . -C "cmake.define.$option=ON" -C "build-dir=$scratch/build-$name" $EXTRA
+    core "$name" "$scratch/$name/bin/python" "$@"
+}
+
+EXTRA="-C cmake.define.RUSHLIGHT_ONEDNN=OFF" variant fallback RUSHLIGHT_FALLBACK_ONLY
+if [ "$(uname -m)" = x86_64 ]; then
+    EXTRA="" variant sanitize RUSHLIGHT_SANITIZE \
+        LD_PRELOAD="$(g++ -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 RUSHLIGHT_ISA=v3
+fi
