@@ -3,6 +3,7 @@
 
 namespace rl {
 void init_registry(PyObject* m);
+void init_optim(PyObject* m);
 
 static PyObject* disabled_override(PyObject*, PyObject* args) {
     PyObject *func, *types, *call_args = nullptr, *call_kwargs = nullptr;
@@ -37,6 +38,7 @@ PyMODINIT_FUNC PyInit__C() {
         init_data(m);
         init_random(m);
         init_info(m);
+        init_optim(m);
         return m;
     });
 }
