@@ -71,7 +71,7 @@ class RuleOptimizer(Optimizer):
             grad = param.grad
             if grad is None:
                 continue
-            state = self.state[param]
+            state = self.state.get(param, {})
             if self._complex_as_real and rushlight.is_complex(param):
                 state = {k: rushlight.view_as_real(v) if rushlight.is_complex(v) else v for k, v in state.items()}
                 grad, param = rushlight.view_as_real(grad), rushlight.view_as_real(param)

@@ -14,7 +14,8 @@ __all__ = ["LBFGS"]
 class LBFGS(Optimizer):
     """L-BFGS (Nocedal and Wright 2006, algorithm 7.5), over all parameters as one vector.
 
-    A step takes up to `max_iter` iterations. `line_search_fn`: None steps by `lr`, "strong_wolfe" searches. One parameter group only.
+    A step takes up to `max_iter` iterations. `line_search_fn`: None steps by `lr`, "strong_wolfe" searches.
+    There is one parameter group only.
     """
 
     def __init__(

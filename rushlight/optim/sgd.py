@@ -52,6 +52,10 @@ class SGD(RuleOptimizer):
     def _sparse_gradient(self) -> None:
         pass  # the rule holds for sparse gradients as it is written
 
+    def _init_group(self, group: dict[str, Any]) -> None:
+        if group["momentum"] != 0:  # else there is no state at all
+            super()._init_group(group)
+
     def _init_state(self, state: dict[str, Any], param: Tensor, group: dict[str, Any]) -> None:
         pass  # the momentum buffer starts as the first gradient: see _update
 
