@@ -29,6 +29,8 @@
 #define RL_ISA_LEVEL 0
 #endif
 #define RL_INLINE inline __attribute__((always_inline))
+// On a loop over a short array of vectors: -O2 alone would leave the loop, and the vectors in memory.
+#define RL_UNROLL _Pragma("GCC unroll 64")
 
 #if RL_ISA_LEVEL == 2
 #define RL_VEC_BYTES 64
@@ -140,6 +142,7 @@ struct Mask {
     RL_INLINE static Mask from_bits(Bits b) { return {b < 0}; }
     RL_INLINE static Mask first(int n) {
         Bits lane;
+        RL_UNROLL
         for (int i = 0; i < size; ++i) lane[i] = i;
         return {lane < n};
     }
@@ -151,6 +154,7 @@ struct Mask {
 #else
     friend RL_INLINE bool any(Mask a) {
         bool r = false;
+        RL_UNROLL
         for (int i = 0; i < size; ++i) r |= a.raw[i] != 0;
         return r;
     }
@@ -214,6 +218,7 @@ struct Vec {
     }
     RL_INLINE static Vec iota() {  // 0, 1, 2, ...
         Vec v;
+        RL_UNROLL
         for (int i = 0; i < size; ++i) v.raw[i] = T(i);
         return v;
     }
@@ -438,8 +443,9 @@ template <class T, class F>
 RL_INLINE T fold(Vec<T> v, F f) {  // a tree over the lanes, always the same
     T x[Vec<T>::size];
     v.store(x);
-    for (int w = Vec<T>::size / 2; w > 0; w /= 2)
-        for (int i = 0; i < w; ++i) x[i] = f(x[i], x[i + w]);
+    RL_UNROLL
+    for (int w = Vec<T>::size / 2; w > 0; w /= 2) RL_UNROLL
+    for (int i = 0; i < w; ++i) x[i] = f(x[i], x[i + w]);
     return x[0];
 }
 }  // namespace detail

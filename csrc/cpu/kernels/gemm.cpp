@@ -39,20 +39,25 @@ template <int M, int K, class T>
 RL_INLINE void tile(const Product<T>& g, const T* panel, int64_t depth, const T* a, T* c, const T* bias, int last) {
     using V = Vec<T>;
     V sum[M][K];
-    for (int i = 0; i < M; ++i)
-        for (int j = 0; j < K; ++j) sum[i][j] = V(T(0));
+    RL_UNROLL
+    for (int i = 0; i < M; ++i) RL_UNROLL
+    for (int j = 0; j < K; ++j) sum[i][j] = V(T(0));
     for (int64_t p = 0; p < depth; ++p, panel += K * V::size, a += g.a_col) {
         V b[K];
+        RL_UNROLL
         for (int j = 0; j < K; ++j) b[j] = V::load(panel + j * V::size);
+        RL_UNROLL
         for (int i = 0; i < M; ++i) {
             const V x = a[i * g.a_row];
+            RL_UNROLL
             for (int j = 0; j < K; ++j) sum[i][j] = fma(x, b[j], sum[i][j]);
         }
     }
-    for (int i = 0; i < M; ++i)
-        for (int j = 0; j < K; ++j)
-            finish(g, c + i * g.ldc + j * V::size, sum[i][j], bias ? bias + j * V::size : nullptr,
-                   j == K - 1 ? last : V::size);
+    RL_UNROLL
+    for (int i = 0; i < M; ++i) RL_UNROLL
+    for (int j = 0; j < K; ++j)
+        finish(g, c + i * g.ldc + j * V::size, sum[i][j], bias ? bias + j * V::size : nullptr,
+               j == K - 1 ? last : V::size);
 }
 
 template <int K, class T>
@@ -77,10 +82,10 @@ RL_INLINE void pack(T* panel, const T* b, int64_t b_row, int64_t b_col, int64_t 
     constexpr int full = K * V::size;
     if (b_col == 1) {
         const int last = width - (K - 1) * V::size;
-        for (int64_t p = 0; p < depth; ++p, panel += full, b += b_row)
-            for (int j = 0; j < K; ++j)
-                (j < K - 1 || last == V::size ? V::load(b + j * V::size) : V::load(b + j * V::size, last))
-                    .store(panel + j * V::size);
+        for (int64_t p = 0; p < depth; ++p, panel += full, b += b_row) RL_UNROLL
+        for (int j = 0; j < K; ++j)
+            (j < K - 1 || last == V::size ? V::load(b + j * V::size) : V::load(b + j * V::size, last))
+                .store(panel + j * V::size);
         return;
     }
     for (int64_t p = 0; p < depth; ++p, b += b_row) {

@@ -42,14 +42,15 @@ RL_INLINE Two<double> two_sums(int64_t n, Terms terms) {
     for (int64_t begin = 0; begin < n; begin += block) {
         const int64_t end = n - begin < block ? n : begin + block;
         V a[4], b[4];
+        RL_UNROLL
         for (int j = 0; j < 4; ++j) a[j] = b[j] = V(T(0));
         int64_t i = begin;
-        for (; i + 4 * W <= end; i += 4 * W)
-            for (int j = 0; j < 4; ++j) {
-                const auto t = terms(i + j * W, W);
-                a[j] += t.first;
-                b[j] += t.second;
-            }
+        for (; i + 4 * W <= end; i += 4 * W) RL_UNROLL
+        for (int j = 0; j < 4; ++j) {
+            const auto t = terms(i + j * W, W);
+            a[j] += t.first;
+            b[j] += t.second;
+        }
         for (; i < end; i += W) {
             const auto t = terms(i, int(end - i < W ? end - i : W));
             a[0] += t.first;
@@ -61,20 +62,37 @@ RL_INLINE Two<double> two_sums(int64_t n, Terms terms) {
     return total;
 }
 
+// The sum over a run; add(sum, index, width) adds one vector. The same blocks.
+template <class T, class Add>
+RL_INLINE double one_sum(int64_t n, Add add) {
+    using V = Vec<T>;
+    constexpr int W = V::size;
+    constexpr int64_t block = 4096;
+    double total = 0;
+    for (int64_t begin = 0; begin < n; begin += block) {
+        const int64_t end = n - begin < block ? n : begin + block;
+        V a[4] = {V(T(0)), V(T(0)), V(T(0)), V(T(0))};
+        int64_t i = begin;
+        for (; i + 4 * W <= end; i += 4 * W) RL_UNROLL
+        for (int j = 0; j < 4; ++j) a[j] = add(a[j], i + j * W, W);
+        for (; i + W <= end; i += W) a[0] = add(a[0], i, W);
+        if (i < end) a[1] = add(a[1], i, int(end - i));
+        total += double(hsum((a[0] + a[2]) + (a[1] + a[3])));
+    }
+    return total;
+}
+
 template <class T>
 void layer_norm(T* y, const T* x, const T* weight, const T* bias, int64_t n, T eps, T* mean, T* rstd) {
     using V = Vec<T>;
-    const Two<double> s = two_sums<T>(
-        n, [=](int64_t i, int w) __attribute__((always_inline)) { return Two<V>{load_part(x + i, w), V(T(0))}; });
-    const T centre = T(s.first / double(n));
-    const Two<double> d = two_sums<T>(n, [=](int64_t i, int w) __attribute__((always_inline)) {
-        V v = load_part(x + i, w) - centre;
-        if (w < V::size) v = where(Mask<T>::first(w), v, V(T(0)));
-        return Two<V>{v * v, v};
+    const double total = one_sum<T>(
+        n, [=](V acc, int64_t i, int w) __attribute__((always_inline)) { return acc + load_part(x + i, w); });
+    const T centre = T(total / double(n));
+    const double squares = one_sum<T>(n, [=](V acc, int64_t i, int w) __attribute__((always_inline)) {
+        const V v = (w == V::size ? V::load(x + i) : V::load(x + i, w, centre)) - centre;
+        return fma(v, v, acc);
     });
-    const double off = d.second / double(n);  // the mean of the deviations: what rounding `centre` left
-    const double variance = d.first / double(n) - off * off;
-    const T scale = T(1 / __builtin_sqrt((variance > 0 || variance != variance ? variance : 0) + double(eps)));
+    const T scale = T(1 / __builtin_sqrt(squares / double(n) + double(eps)));
     *mean = centre;
     *rstd = scale;
     const auto finish = [=](auto has_weight, auto has_bias) __attribute__((always_inline)) {
@@ -128,11 +146,11 @@ void layer_norm_params(T* gweight, T* gbias, const T* gy, const T* x, int64_t n,
 template <class T>
 void rms_norm(T* y, const T* x, const T* weight, int64_t n, T eps, T* rstd) {
     using V = Vec<T>;
-    const Two<double> s = two_sums<T>(n, [=](int64_t i, int w) __attribute__((always_inline)) {
+    const double squares = one_sum<T>(n, [=](V acc, int64_t i, int w) __attribute__((always_inline)) {
         const V v = load_part(x + i, w);
-        return Two<V>{v * v, V(T(0))};
+        return fma(v, v, acc);
     });
-    const T scale = T(1 / __builtin_sqrt(s.first / double(n) + double(eps)));
+    const T scale = T(1 / __builtin_sqrt(squares / double(n) + double(eps)));
     *rstd = scale;
     over<T>(n, [=](int64_t i, int w) __attribute__((always_inline)) {
         store_part(load_part(x + i, w) * scale * load_or(weight, i, w, T(1)), y + i, w);
@@ -141,10 +159,10 @@ void rms_norm(T* y, const T* x, const T* weight, int64_t n, T eps, T* rstd) {
 template <class T>
 void rms_norm_backward(T* gx, const T* gy, const T* x, const T* weight, int64_t n, T rstd) {
     using V = Vec<T>;
-    const Two<double> s = two_sums<T>(n, [=](int64_t i, int w) __attribute__((always_inline)) {
-        return Two<V>{load_part(gy + i, w) * load_or(weight, i, w, T(1)) * load_part(x + i, w), V(T(0))};
+    const double dot = one_sum<T>(n, [=](V acc, int64_t i, int w) __attribute__((always_inline)) {
+        return fma(load_part(gy + i, w) * load_or(weight, i, w, T(1)), load_part(x + i, w), acc);
     });
-    const T b = T(s.first * double(rstd) * double(rstd) / double(n));
+    const T b = T(dot * double(rstd) * double(rstd) / double(n));
     over<T>(n, [=](int64_t i, int w) __attribute__((always_inline)) {
         const V g = load_part(gy + i, w) * load_or(weight, i, w, T(1));
         store_part(fma(-load_part(x + i, w), V(b), g) * rstd, gx + i, w);

@@ -14,10 +14,11 @@ RL_INLINE Vec<T> block_sum(int64_t begin, int64_t end, Term term) {
     using V = Vec<T>;
     constexpr int W = V::size;
     V acc[8];
+    RL_UNROLL
     for (auto& a : acc) a = V(T(0));
     int64_t i = begin;
-    for (; i + 8 * W <= end; i += 8 * W)
-        for (int j = 0; j < 8; ++j) acc[j] = term(acc[j], i + j * W, W);
+    for (; i + 8 * W <= end; i += 8 * W) RL_UNROLL
+    for (int j = 0; j < 8; ++j) acc[j] = term(acc[j], i + j * W, W);
     int lane = 0;
     for (; i + W <= end; i += W, ++lane) {
         switch (lane) {  // a constant index keeps the accumulators in registers
@@ -127,6 +128,7 @@ RL_INLINE T extreme(const T* x, int64_t n) {
     int64_t i = 0;
     for (; i + 4 * W <= n; i += 4 * W) {
         V v[4];
+        RL_UNROLL
         for (int j = 0; j < 4; ++j) {
             v[j] = V::load(x + i + j * W);
             best[j] = better(v[j], best[j]);
@@ -251,26 +253,32 @@ template <int K, class T>
 RL_INLINE void sum_column_block(Vec<T>* total, const T* x, int64_t rows, int64_t stride, int last) {
     using V = Vec<T>;
     V acc[K];
+    RL_UNROLL
     for (auto& a : acc) a = V(T(0));
-    for (int64_t r = 0; r < rows; ++r, x += stride)
-        for (int j = 0; j < K; ++j) acc[j] += j == K - 1 ? load_some(x + j * V::size, last) : V::load(x + j * V::size);
+    for (int64_t r = 0; r < rows; ++r, x += stride) RL_UNROLL
+    for (int j = 0; j < K; ++j) acc[j] += j == K - 1 ? load_some(x + j * V::size, last) : V::load(x + j * V::size);
+    RL_UNROLL
     for (int j = 0; j < K; ++j) total[j] += acc[j];
 }
 template <int K, class T>
 RL_INLINE void sum_columns(T* y, const T* x, int64_t rows, int64_t stride, int last) {
     using V = Vec<T>;
     V total[K];
+    RL_UNROLL
     for (auto& t : total) t = V(T(0));
     constexpr int64_t block = 128;  // sums of sums of 128 rows: no long chain of roundings
     constexpr int64_t outer = 128 * block;
     for (int64_t r = 0; r < rows; r += outer) {
         V part[K];
+        RL_UNROLL
         for (auto& p : part) p = V(T(0));
         const int64_t end = rows - r < outer ? rows : r + outer;
         for (int64_t q = r; q < end; q += block)
             sum_column_block<K>(part, x + q * stride, end - q < block ? end - q : block, stride, last);
+        RL_UNROLL
         for (int j = 0; j < K; ++j) total[j] += part[j];
     }
+    RL_UNROLL
     for (int j = 0; j < K; ++j) total[j].store(y + j * V::size, j == K - 1 ? last : V::size);
 }
 template <class T>

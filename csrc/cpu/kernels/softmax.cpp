@@ -35,8 +35,8 @@ RL_INLINE T row_sum(int64_t n, F f) {
     constexpr int W = V::size;
     V acc[4] = {V(T(0)), V(T(0)), V(T(0)), V(T(0))};
     int64_t i = 0;
-    for (; i + 4 * W <= n; i += 4 * W)
-        for (int j = 0; j < 4; ++j) acc[j] += f(i + j * W, W);
+    for (; i + 4 * W <= n; i += 4 * W) RL_UNROLL
+    for (int j = 0; j < 4; ++j) acc[j] += f(i + j * W, W);
     for (; i + W <= n; i += W) acc[0] += f(i, W);
     if (i < n) acc[1] += f(i, int(n - i));
     return hsum((acc[0] + acc[2]) + (acc[1] + acc[3]));
@@ -100,18 +100,22 @@ RL_INLINE void over_columns(int64_t count, Body body) {
 }
 template <int K, class T>
 RL_INLINE void load_columns(Vec<T>* v, const T* p, int last) {
+    RL_UNROLL
     for (int j = 0; j < K; ++j) v[j] = load_row(p + j * Vec<T>::size, j == K - 1 ? last : Vec<T>::size);
 }
 template <int K, class T>
 RL_INLINE void store_columns(const Vec<T>* v, T* p, int last) {
+    RL_UNROLL
     for (int j = 0; j < K; ++j) store_row(v[j], p + j * Vec<T>::size, j == K - 1 ? last : Vec<T>::size);
 }
 template <int K, class T>
 RL_INLINE void column_max(Vec<T>* top, const T* x, int64_t d, int64_t stride, int last) {
+    RL_UNROLL
     for (int j = 0; j < K; ++j) top[j] = Vec<T>(kLowest<T>);
     for (int64_t r = 0; r < d; ++r) {
         Vec<T> v[K];
         load_columns<K>(v, x + r * stride, last);
+        RL_UNROLL
         for (int j = 0; j < K; ++j) top[j] = maximum(v[j], top[j]);
     }
 }
@@ -122,15 +126,19 @@ RL_INLINE void softmax_any_columns(T* y, const T* x, int64_t d, int64_t stride, 
         constexpr int K = decltype(constant)::value;
         Vec<T> top[K], s[K], v[K];
         column_max<K>(top, x + i, d, stride, last);
+        RL_UNROLL
         for (int j = 0; j < K; ++j) s[j] = Vec<T>(T(0));
         for (int64_t r = 0; r < d; ++r) {
             load_columns<K>(v, x + i + r * stride, last);
+            RL_UNROLL
             for (int j = 0; j < K; ++j) s[j] += v[j] = m::exp(v[j] - top[j]);
             if constexpr (!Log) store_columns<K>(v, y + i + r * stride, last);
         }
+        RL_UNROLL
         for (int j = 0; j < K; ++j) s[j] = Log ? m::log(s[j]) : Vec<T>(T(1)) / s[j];
         for (int64_t r = 0; r < d; ++r) {
             load_columns<K>(v, (Log ? x : y) + i + r * stride, last);
+            RL_UNROLL
             for (int j = 0; j < K; ++j) v[j] = Log ? (v[j] - top[j]) - s[j] : v[j] * s[j];
             store_columns<K>(v, y + i + r * stride, last);
         }
@@ -141,15 +149,18 @@ RL_INLINE void backward_any_columns(T* gx, const T* gy, const T* y, int64_t d, i
     over_columns<T>(count, [=](auto constant, int64_t i, int last) __attribute__((always_inline)) {
         constexpr int K = decltype(constant)::value;
         Vec<T> s[K], g[K], v[K];
+        RL_UNROLL
         for (int j = 0; j < K; ++j) s[j] = Vec<T>(T(0));
         for (int64_t r = 0; r < d; ++r) {
             load_columns<K>(g, gy + i + r * stride, last);
             if constexpr (!Log) load_columns<K>(v, y + i + r * stride, last);
+            RL_UNROLL
             for (int j = 0; j < K; ++j) s[j] = Log ? s[j] + g[j] : fma(g[j], v[j], s[j]);
         }
         for (int64_t r = 0; r < d; ++r) {
             load_columns<K>(g, gy + i + r * stride, last);
             load_columns<K>(v, y + i + r * stride, last);
+            RL_UNROLL
             for (int j = 0; j < K; ++j) g[j] = Log ? fma(-m::exp(v[j]), s[j], g[j]) : (g[j] - s[j]) * v[j];
             store_columns<K>(g, gx + i + r * stride, last);
         }
