@@ -7,6 +7,7 @@
 #include "cpu/gemm.h"
 #include "cpu/onednn_conv.h"
 #include "cpu/parallel.h"
+#include "cpu/widen.h"
 
 namespace rl::cpu {
 namespace {
@@ -245,18 +246,11 @@ bool by_onednn(ConvKind kind, const ConvShape& s, const Geometry& g, const T* so
 template <class T>
 inline constexpr bool is_16bit = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
 
-template <class To, class From>
-void convert(const From* in, To* out, int64_t n) {
-    parallel_for(n, 32768, [=](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) out[i] = To(float(in[i]));
-    });
-}
-
 // A 16-bit array as float.
 template <class T>
 struct Widened : Buffer<float> {
     Widened(const T* p, int64_t n) : Buffer<float>(p ? n : 0) {
-        if (p) convert(p, data, n);
+        if (p) widen_matrix(p, n, 1, n, data);
     }
 };
 
@@ -276,7 +270,7 @@ void conv_forward(const ConvShape& s, const T* source, Layout source_layout, con
         Widened<T> x(source, g.source_size()), w(weights, g.weights_size()), b(bias, g.out_channels);
         Buffer<float> y(g.destination_size());
         conv_forward<float>(s, x.data, source_layout, w.data, weights_layout, b.data, y.data, destination_layout);
-        convert(y.data, destination, g.destination_size());
+        narrow_matrix(y.data, 1, g.destination_size(), destination, g.destination_size());
     } else {
         auto x = ordered_source(g, source, source_layout, Layout::Planar);
         auto w = ordered_weights(g, weights, weights_layout);
@@ -304,7 +298,7 @@ void conv_backward_data(const ConvShape& s, const T* gradient, Layout gradient_l
         Widened<T> y(gradient, g.destination_size()), w(weights, g.weights_size());
         Buffer<float> x(g.source_size());
         conv_backward_data<float>(s, y.data, gradient_layout, w.data, weights_layout, x.data, source_layout);
-        convert(x.data, source_gradient, g.source_size());
+        narrow_matrix(x.data, 1, g.source_size(), source_gradient, g.source_size());
     } else {
         auto x = ordered_source(g, source_gradient, source_layout, Layout::Planar);
         auto w = ordered_weights(g, weights, weights_layout);
@@ -332,8 +326,8 @@ void conv_backward_weights(const ConvShape& s, const T* source, Layout source_la
         Widened<T> x(source, g.source_size()), y(gradient, g.destination_size());
         Buffer<float> w(g.weights_size()), b(bias_gradient ? g.out_channels : 0);
         conv_backward_weights<float>(s, x.data, source_layout, y.data, gradient_layout, w.data, weights_layout, b.data);
-        convert(w.data, weights_gradient, g.weights_size());
-        if (bias_gradient) convert(b.data, bias_gradient, g.out_channels);
+        narrow_matrix(w.data, 1, g.weights_size(), weights_gradient, g.weights_size());
+        if (bias_gradient) narrow_matrix(b.data, 1, g.out_channels, bias_gradient, g.out_channels);
     } else {
         auto x = ordered_source(g, source, source_layout, Layout::Planar);
         auto w = ordered_weights(g, weights_gradient, weights_layout);

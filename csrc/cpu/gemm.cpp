@@ -5,15 +5,18 @@
 
 #include "cpu/buffer.h"
 #include "cpu/clones.h"
+#include "cpu/kernels.h"
 #include "cpu/lapack.h"
 #include "cpu/onednn_matmul.h"
 #include "cpu/parallel.h"
+#include "cpu/widen.h"
 
 namespace rl::cpu {
 namespace {
 
 // Multiplications below which a call of a library costs more than the loop, and below which a second thread does.
-constexpr int64_t kLoopWork = 128, kSerialWork = 96 * 1024, kGemvSerialWork = 64 * 1024, kDotBlock = 64 * 1024;
+constexpr int64_t kLoopWork = 128, kSmallWork = 4 * 1024, kSerialWork = 96 * 1024, kGemvSerialWork = 64 * 1024,
+                  kDotBlock = 64 * 1024;
 
 template <class T>
 inline constexpr bool is_blas =
@@ -181,26 +184,19 @@ void vector_gemm(const Product<T>& p) {
                     p.a_column(), p.beta, p.c, int64_t(1));
 }
 
-// Copies op(X) of rows x columns 16-bit numbers to a dense float matrix.
-template <class T>
-void widen(const T* x, int64_t row, int64_t column, int64_t rows, int64_t columns, float* out) {
-    parallel_for(rows, std::max<int64_t>(2, kSerialWork / (columns + 1)), [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i)
-            for (int64_t j = 0; j < columns; ++j) out[i * columns + j] = float(x[i * row + j * column]);
-    });
-}
-
 void product(const Product<float>& p);
 
 template <class T>
 void widened_gemm(const Product<T>& p) {
+    int64_t a_rows = p.transpose_a ? p.k : p.m, a_columns = p.transpose_a ? p.m : p.k;
+    int64_t b_rows = p.transpose_b ? p.n : p.k, b_columns = p.transpose_b ? p.k : p.n;
     Buffer<float> a(p.m * p.k), b(p.k * p.n), c(p.m * p.n);
-    widen(p.a, p.a_row(), p.a_column(), p.m, p.k, a.data);
-    widen(p.b, p.b_row(), p.b_column(), p.k, p.n, b.data);
-    if (p.beta != 0) widen(p.c, p.ldc, int64_t(1), p.m, p.n, c.data);
-    product({false, false, p.m, p.n, p.k, p.alpha, a.data, p.k, b.data, p.n, p.beta, c.data, p.n});
-    for (int64_t i = 0; i < p.m; ++i)
-        for (int64_t j = 0; j < p.n; ++j) p.c[i * p.ldc + j] = T(c.data[i * p.n + j]);
+    widen_matrix(p.a, p.lda, a_rows, a_columns, a.data);
+    widen_matrix(p.b, p.ldb, b_rows, b_columns, b.data);
+    if (p.beta != 0) widen_matrix(p.c, p.ldc, p.m, p.n, c.data);
+    product({p.transpose_a, p.transpose_b, p.m, p.n, p.k, p.alpha, a.data, a_columns, b.data, b_columns, p.beta, c.data,
+             p.n});
+    narrow_matrix(c.data, p.m, p.n, p.c, p.ldc);
 }
 
 template <class T>
@@ -208,31 +204,34 @@ onednn::MatmulShape matmul_shape(const Product<T>& p) {
     return {p.m, p.n, p.k, p.a_row(), p.a_column(), p.b_row(), p.b_column(), p.ldc, float(p.alpha), float(p.beta)};
 }
 
-void product(const Product<float>& p) {
-    int64_t work = p.work();
-    if (work <= kLoopWork || !fits_int(p.m, p.n, p.k, p.lda, p.ldb, p.ldc)) return loop_gemm(p);
+template <class T>
+void library_gemm(const Product<T>& p) {
+    if (!fits_int(p.m, p.n, p.k, p.lda, p.ldb, p.ldc)) return loop_gemm(p);
     bool is_vector = p.m == 1 || p.n == 1;
-    if (is_vector && p.lda > 0 && p.ldb > 0 && p.ldc > 0) return vector_gemm(p);
+    is_vector&& p.lda > 0 && p.ldb > 0 && p.ldc > 0 ? vector_gemm(p) : sliced_gemm(p);
+}
+
+void product(const Product<float>& p) {
 #if RL_HAVE_ONEDNN
-    // Measured: its general product has the least overhead and is the fastest, but for a long transposed B.
+    // Measured: oneDNN's general product has the least overhead from some 25 x 25 x 25 on, and is the fastest but for a
+    // large transposed B.
     constexpr int64_t kOneDnnWork = 16 * 1024, kMatmulWork = 1024 * 1024;
-    if (work >= kOneDnnWork) {
-        bool matmul = !p.transpose_a && p.transpose_b && p.m > 4 && work >= kMatmulWork;
-        if (matmul) return onednn::matmul(matmul_shape(p), onednn::Type::F32, p.a, p.b, p.c);
+    int64_t work = p.work();
+    if (work >= kOneDnnWork || p.m == 1 || p.n == 1) {
+        if (!p.transpose_a && p.transpose_b && p.m > 4 && work >= kMatmulWork)
+            return onednn::matmul(matmul_shape(p), onednn::Type::F32, p.a, p.b, p.c);
         return onednn::sgemm(p.transpose_a, p.transpose_b, p.m, p.n, p.k, p.alpha, p.a,
                              std::max(p.lda, p.transpose_a ? p.m : p.k), p.b,
                              std::max(p.ldb, p.transpose_b ? p.k : p.n), p.beta, p.c, std::max(p.ldc, p.n));
     }
 #endif
-    sliced_gemm(p);
+    library_gemm(p);
 }
 
 template <class T>
 void product(const Product<T>& p) {
     if constexpr (is_blas<T>) {
-        if (p.work() <= kLoopWork || !fits_int(p.m, p.n, p.k, p.lda, p.ldb, p.ldc)) return loop_gemm(p);
-        if ((p.m == 1 || p.n == 1) && p.lda > 0 && p.ldb > 0 && p.ldc > 0) return vector_gemm(p);
-        sliced_gemm(p);
+        p.work() <= kLoopWork ? loop_gemm(p) : library_gemm(p);
     } else if constexpr (is_16bit<T>) {
         if (p.work() <= kLoopWork) return loop_gemm(p);
 #if RL_HAVE_ONEDNN
@@ -268,6 +267,14 @@ void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, G
           int64_t lda, const T* b, int64_t ldb, GemmScalar<T> beta, T* c, int64_t ldc, const T* bias) {
     if (m <= 0 || n <= 0) return;
     bool empty = k <= 0 || alpha == GemmScalar<T>(0);
+    if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) {
+        // Our own kernel for what a library call would cost more than; long dot products are not its strength.
+        bool small = m * n * k <= kSmallWork && ((m > 1 && n > 1) || k <= 32);
+        if (small && !empty)
+            return kernels().template gemm<T>().small(m, n, k, alpha, a, transpose_a ? 1 : lda, transpose_a ? lda : 1,
+                                                      b, transpose_b ? 1 : ldb, transpose_b ? ldb : 1, beta, c, ldc,
+                                                      bias);
+    }
     if (empty || bias) prepare(m, n, beta, c, ldc, bias);
     if (empty) return;
     if (bias) beta = GemmScalar<T>(1);

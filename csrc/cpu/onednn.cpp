@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "cpu/buffer.h"
+#include "cpu/parallel.h"
 
 namespace rl::cpu::onednn {
 namespace {
@@ -22,7 +23,7 @@ struct Hash {
 struct Cache {
     static constexpr size_t kLimit = 1024;  // then it starts anew: programs with ever new shapes must not grow forever
     std::mutex lock;
-    std::unordered_map<Key, std::shared_ptr<const Primitive>, Hash> map;
+    std::unordered_map<Key, std::shared_ptr<const Entry>, Hash> map;
 };
 
 Cache* current = nullptr;
@@ -73,15 +74,16 @@ const dnnl::engine& engine() {
     return *e;
 }
 
-std::shared_ptr<const Primitive> find(const Key& key) {
+std::shared_ptr<const Entry> find(const Key& key) {
     Cache& c = cache();
     std::lock_guard guard(c.lock);
     auto it = c.map.find(key);
     return it == c.map.end() ? nullptr : it->second;
 }
 
-std::shared_ptr<const Primitive> store(const Key& key, Primitive p) {
-    auto made = std::make_shared<const Primitive>(std::move(p));
+std::shared_ptr<const Entry> store(const Key& key, Primitive p) {
+    auto made = std::make_shared<Entry>();
+    made->primitive = std::move(p);
     Cache& c = cache();
     std::lock_guard guard(c.lock);
     if (c.map.size() >= Cache::kLimit) c.map.clear();
@@ -95,13 +97,18 @@ void run(const dnnl::primitive& p, std::initializer_list<Argument> arguments) {
     execute(p, o);
 }
 
-void run(const Primitive& p, std::initializer_list<Argument> arguments) {
+void run(const Entry& e, std::initializer_list<Argument> arguments) {
+    const Primitive& p = e.primitive;
     Operands o;
     for (const Argument& a : arguments)
         if (a.data) o.add(a.role, *a.layout, const_cast<void*>(a.data));
     Buffer<char> scratch(int64_t(p.scratchpad.get_size()));
     if (scratch.data) o.add(DNNL_ARG_SCRATCHPAD, p.scratchpad, scratch.data);
+    int64_t fastest = e.fastest.load(std::memory_order_relaxed);
+    RegionTimer timer(p.threads);
     execute(p.primitive, o);
+    int64_t took = timer.finish(fastest);
+    if (took && (!fastest || took < fastest)) e.fastest.store(took, std::memory_order_relaxed);
 }
 
 dnnl::primitive_attr user_scratchpad() {

@@ -1,6 +1,7 @@
 // What the wrappers of oneDNN share: a cache of its primitives and a short way to run one. Included only where
 // RL_HAVE_ONEDNN is 1.
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
@@ -37,13 +38,21 @@ struct Primitive {
     // Weights lie in the caller's order; where the primitive prefers another, this copies them there (or back).
     dnnl::primitive reorder;
     dnnl::memory::desc callers_weights;
+    int threads = 1;
 };
+
+// Multiplications (of float) from which on a second thread is worth waking.
+inline constexpr int64_t kParallelWork = 2 * 1024 * 1024;
 
 const dnnl::engine& engine();
 
 // The cached primitive of this key, or nullptr; store() keeps one, and returns it.
-std::shared_ptr<const Primitive> find(const Key& key);
-std::shared_ptr<const Primitive> store(const Key& key, Primitive p);
+struct Entry {
+    Primitive primitive;
+    mutable std::atomic<int64_t> fastest{0};  // nanoseconds that a run has taken
+};
+std::shared_ptr<const Entry> find(const Key& key);
+std::shared_ptr<const Entry> store(const Key& key, Primitive p);
 
 // An operand: its role (DNNL_ARG_SRC ...), how it lies in memory, and where. The destination is not const in fact.
 struct Argument {
@@ -52,8 +61,8 @@ struct Argument {
     const void* data;
 };
 void run(const dnnl::primitive& p, std::initializer_list<Argument> arguments);
-// With a scratchpad from our allocator, as the primitive wants it.
-void run(const Primitive& p, std::initializer_list<Argument> arguments);
+// With a scratchpad from our allocator, and telling parallel.h when the machine is busy.
+void run(const Entry& e, std::initializer_list<Argument> arguments);
 
 dnnl::primitive_attr user_scratchpad();
 

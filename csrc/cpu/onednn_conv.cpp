@@ -96,11 +96,18 @@ Primitive make(ConvKind kind, const Arguments& a) {
     }
 }
 
+int64_t multiplications(const ConvShape& s) {
+    int64_t n = s.batch * s.out_channels * (s.in_channels / s.groups);
+    for (int i = 0; i < s.dims; ++i) n *= s.output[i] * s.kernel[i];
+    return n;
+}
+
 // The primitive and the copy of its weights; an empty primitive when oneDNN cannot.
 Primitive try_make(ConvKind kind, const Arguments& a, int threads) {
     try {
         set_region_threads(threads);
         Primitive p = make(kind, a);
+        p.threads = threads;
         if (p.weights == p.callers_weights) return p;
         set_region_threads(p.weights.get_size() < kSerialReorder ? 1 : threads);
         bool back = kind == ConvKind::BackwardWeights;
@@ -131,17 +138,18 @@ Layout conv_layout(ConvKind kind, const ConvShape& s) {
 
 bool conv(ConvKind kind, const ConvShape& s, Type type, const void* source, const void* weights, Layout weights_layout,
           const void* bias, const void* destination) {
-    int threads = region_threads();
+    int threads = multiplications(s) < kParallelWork ? 1 : region_threads();
     Key key;
     key.add({2, int64_t(kind), int64_t(type), threads, int64_t(weights_layout), bias != nullptr, s.dims, s.batch,
              s.in_channels, s.out_channels, s.groups});
     for (int i = 0; i < s.dims; ++i)
         key.add({s.input[i], s.kernel[i], s.output[i], s.stride[i], s.padding[i], s.dilation[i]});
-    auto p = find(key);
-    if (!p) {
+    auto e = find(key);
+    if (!e) {
         auto data_type = type == Type::F32 ? memory::data_type::f32 : memory::data_type::bf16;
-        p = store(key, try_make(kind, arguments(s, data_type, conv_layout(kind, s), weights_layout, bias), threads));
+        e = store(key, try_make(kind, arguments(s, data_type, conv_layout(kind, s), weights_layout, bias), threads));
     }
+    const Primitive* p = &e->primitive;
     if (!p->primitive) return false;
     set_region_threads(threads);
     bool back = kind == ConvKind::BackwardWeights;
@@ -150,18 +158,18 @@ bool conv(ConvKind kind, const ConvShape& s, Type type, const void* source, cons
     if (copy.data && !back) reorder_weights(*p, p->callers_weights, weights, p->weights, copy.data, threads);
     switch (kind) {
         case ConvKind::Forward:
-            run(*p, {{DNNL_ARG_SRC, &p->source, source},
+            run(*e, {{DNNL_ARG_SRC, &p->source, source},
                      {DNNL_ARG_WEIGHTS, &p->weights, used},
                      {DNNL_ARG_BIAS, &p->bias, bias},
                      {DNNL_ARG_DST, &p->destination, destination}});
             break;
         case ConvKind::BackwardData:
-            run(*p, {{DNNL_ARG_DIFF_SRC, &p->source, source},
+            run(*e, {{DNNL_ARG_DIFF_SRC, &p->source, source},
                      {DNNL_ARG_WEIGHTS, &p->weights, used},
                      {DNNL_ARG_DIFF_DST, &p->destination, destination}});
             break;
         case ConvKind::BackwardWeights:
-            run(*p, {{DNNL_ARG_SRC, &p->source, source},
+            run(*e, {{DNNL_ARG_SRC, &p->source, source},
                      {DNNL_ARG_DIFF_WEIGHTS, &p->weights, used},
                      {DNNL_ARG_DIFF_BIAS, &p->bias, bias},
                      {DNNL_ARG_DIFF_DST, &p->destination, destination}});

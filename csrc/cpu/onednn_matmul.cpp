@@ -18,7 +18,7 @@ memory::desc matrix(memory::data_type type, int64_t rows, int64_t columns, int64
     return {{rows, columns}, type, memory::dims{row, column}};
 }
 
-Primitive make_matmul(const MatmulShape& s, Type t) {
+Primitive make_matmul(const MatmulShape& s, Type t, int threads) {
     auto type = t == Type::F32 ? memory::data_type::f32 : memory::data_type::bf16;
     memory::desc a = matrix(type, s.m, s.k, s.a_row, s.a_column), b = matrix(type, s.k, s.n, s.b_row, s.b_column);
     memory::desc c = matrix(type, s.m, s.n, s.c_row, 1);
@@ -28,7 +28,7 @@ Primitive make_matmul(const MatmulShape& s, Type t) {
     if (s.beta != 0) after.append_sum(s.beta);
     attributes.set_post_ops(after);
     dnnl::matmul::primitive_desc d(engine(), a, b, c, attributes);
-    return {dnnl::matmul(d), a, b, {}, c, d.scratchpad_desc(), {}, {}};
+    return {dnnl::matmul(d), a, b, {}, c, d.scratchpad_desc(), {}, {}, threads};
 }
 
 }  // namespace
@@ -43,23 +43,29 @@ bool has_bf16() {
 }
 
 void matmul(const MatmulShape& s, Type type, const void* a, const void* b, void* c) {
-    int threads = region_threads();
+    int threads = s.m * s.n * s.k < kParallelWork ? 1 : region_threads();
     set_region_threads(threads);
     Key key;
     key.add({1, int64_t(type), threads, s.m, s.n, s.k, s.a_row, s.a_column, s.b_row, s.b_column, s.c_row});
     key.add(s.alpha);
     key.add(s.beta);
-    auto p = find(key);
-    if (!p) p = store(key, make_matmul(s, type));
-    run(*p, {{DNNL_ARG_SRC, &p->source, a}, {DNNL_ARG_WEIGHTS, &p->weights, b}, {DNNL_ARG_DST, &p->destination, c}});
+    auto e = find(key);
+    if (!e) e = store(key, make_matmul(s, type, threads));
+    const Primitive& p = e->primitive;
+    run(*e, {{DNNL_ARG_SRC, &p.source, a}, {DNNL_ARG_WEIGHTS, &p.weights, b}, {DNNL_ARG_DST, &p.destination, c}});
 }
 
 void sgemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, float alpha, const float* a,
            int64_t lda, const float* b, int64_t ldb, float beta, float* c, int64_t ldc) {
-    set_region_threads(region_threads());
+    constexpr int64_t kWorkPerNanosecond = 25;  // of one slow thread
+    int64_t work = m * n * k;
+    int threads = work < kParallelWork ? 1 : region_threads();
+    set_region_threads(threads);
+    RegionTimer timer(threads);
     dnnl::error::wrap_c_api(
         dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, alpha, a, lda, b, ldb, beta, c, ldc),
         "could not multiply matrices");
+    timer.finish(work / kWorkPerNanosecond);
 }
 
 }  // namespace rl::cpu::onednn

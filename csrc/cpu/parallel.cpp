@@ -138,6 +138,15 @@ void set_region_threads(int n) {
     omp_threads = n;
 }
 
+RegionTimer::RegionTimer(int threads) : start_(threads > 1 ? now() : 0) {}
+
+int64_t RegionTimer::finish(int64_t expected) const {
+    if (!start_) return 0;
+    Nanoseconds end = now();
+    if (expected) note_duration(state(), end - start_, expected, end);
+    return end - start_;
+}
+
 void detail::run_region(int threads, int64_t n, Body body, const void* f) {
     State& s = state();
     if (s.active.exchange(true, std::memory_order_acquire)) return body(f, 0, n);

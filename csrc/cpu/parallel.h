@@ -15,6 +15,17 @@ int region_threads();
 // Makes libgomp's own default, by which oneDNN chooses, n for this thread. Cheap when nothing changes.
 void set_region_threads(int n);
 
+// Times a region that a library runs by itself with region_threads() threads, for the same back-off as our own.
+class RegionTimer {
+  public:
+    explicit RegionTimer(int threads);
+    // Returns the nanoseconds it took; `expected` is what it takes on an idle machine, 0 if unknown.
+    int64_t finish(int64_t expected) const;
+
+  private:
+    int64_t start_;  // 0: one thread, nothing to learn
+};
+
 namespace detail {
 using Body = void (*)(const void* f, int64_t begin, int64_t end);
 void run_region(int threads, int64_t n, Body body, const void* f);
