@@ -25,7 +25,6 @@ struct Block {
             out[2 * i + 1] = __builtin_shufflevector(in[i], in[i + N / 2], (N / 2 + I / 2 + (I % 2) * N)...);
         }
     }
-    template <bool Stream>
     RL_INLINE static void run(T* y, const T* x, int64_t x_stride, int64_t y_stride) {
         constexpr auto index = std::make_integer_sequence<int, N>{};
         V a[N], b[N];
@@ -42,18 +41,13 @@ struct Block {
             for (int i = 0; i < N; ++i) a[i] = b[i];
         }
         RL_UNROLL
-        for (int i = 0; i < N; ++i) store<Stream>(y + i * y_stride, a[i]);
+        for (int i = 0; i < N; ++i) __builtin_memcpy(y + i * y_stride, &a[i], Bytes);
     }
-    template <bool Stream>
-    RL_INLINE static void store(T* p, V v) {
-#if RL_ISA_LEVEL == 2
-        if constexpr (Stream && Bytes == 64) {
-            _mm512_stream_si512((__m512i*)p, (__m512i)v);
-            return;
-        }
-#endif
-        __builtin_memcpy(p, &v, Bytes);
-    }
+};
+template <int Bytes>
+struct Block<Sixteen, Bytes> {
+    static constexpr int N = 1;
+    RL_INLINE static void run(Sixteen* y, const Sixteen* x, int64_t, int64_t) { *y = *x; }
 };
 
 template <class T>
@@ -62,22 +56,59 @@ RL_INLINE void transpose_edge(T* y, const T* x, int64_t rows, int64_t columns, i
         for (int64_t r = 0; r < rows; ++r) y[c * y_stride + r] = x[r * x_stride + c];
 }
 
-// Tiles of 128 x 128, so that a tile's pages stay in the first TLB. Rows of x are read in runs too short for the
-// machine to foresee, so the line four ahead is asked for by hand: twice as fast on a large matrix.
+// A cache line, moved whole: strides that are powers of two crowd all rows of a matrix into one set of the cache, where
+// a line that is touched twice has been evicted in between.
+using Line [[gnu::vector_size(RL_VEC_BYTES)]] = int64_t;
+template <bool Stream>
+RL_INLINE void move_line(void* to, const void* from) {
+    RL_UNROLL
+    for (int i = 0; i < 64; i += RL_VEC_BYTES) {
+        Line v;
+        __builtin_memcpy(&v, static_cast<const char*>(from) + i, RL_VEC_BYTES);
+        char* const p = static_cast<char*>(to) + i;
+#ifdef __x86_64__
+        if constexpr (Stream) {
+#if RL_ISA_LEVEL == 2
+            _mm512_stream_si512(reinterpret_cast<__m512i*>(p), (__m512i)v);
+#elif RL_ISA_LEVEL == 1
+            _mm256_stream_si256(reinterpret_cast<__m256i*>(p), (__m256i)v);
+#else
+            _mm_stream_si128(reinterpret_cast<__m128i*>(p), (__m128i)v);
+#endif
+            continue;
+        }
+#endif
+        __builtin_memcpy(p, &v, RL_VEC_BYTES);
+    }
+}
+
+// L x L elements, L being those of one line: lines come in, are transposed between two buffers, and go out.
+template <class T, int Bytes, bool Stream>
+RL_INLINE void transpose_lines(T* y, const T* x, int64_t x_stride, int64_t y_stride) {
+    using B = Block<T, Bytes>;
+    constexpr int64_t L = 64 / int64_t(sizeof(T)), N = B::N;
+    if constexpr (N == L && !Stream) return B::run(y, x, x_stride, y_stride);
+    alignas(64) T in[L * L], out[L * L];
+    for (int64_t r = 0; r < L; ++r) move_line<false>(in + r * L, x + r * x_stride);
+    for (int64_t r = 0; r < L; r += N)
+        for (int64_t c = 0; c < L; c += N) B::run(out + c * L + r, in + r * L + c, L, L);
+    for (int64_t c = 0; c < L; ++c) move_line<Stream>(y + c * y_stride, out + c * L);
+}
+
+// Tiles of 128 x 128 (or two lines), so that a tile's pages stay in the first TLB. Rows of x are read in runs too short
+// for the machine to foresee, so the line four ahead is asked for by hand: twice as fast on a large matrix.
 template <class T, int Bytes, bool Stream>
 void transpose_tiles(T* y, const T* x, int64_t rows, int64_t columns, int64_t x_stride, int64_t y_stride) {
-    using B = Block<T, Bytes>;
-    constexpr int64_t tile = 128, N = B::N, ahead = 256 / int64_t(sizeof(T));
+    constexpr int64_t L = 64 / int64_t(sizeof(T)), tile = 128, ahead = 4 * L;
     for (int64_t r0 = 0; r0 < rows; r0 += tile) {
-        const int64_t r_end = rows - r0 < tile ? rows : r0 + tile, r_full = r0 + (r_end - r0) / N * N;
+        const int64_t r_end = rows - r0 < tile ? rows : r0 + tile, r_full = r0 + (r_end - r0) / L * L;
         for (int64_t c0 = 0; c0 < columns; c0 += tile) {
-            const int64_t c_end = columns - c0 < tile ? columns : c0 + tile, c_full = c0 + (c_end - c0) / N * N;
-            for (int64_t r = r0; r < r_full; r += N)
-                for (int64_t c = c0; c < c_full; c += N) {
+            const int64_t c_end = columns - c0 < tile ? columns : c0 + tile, c_full = c0 + (c_end - c0) / L * L;
+            for (int64_t r = r0; r < r_full; r += L)
+                for (int64_t c = c0; c < c_full; c += L) {
                     const T* const block = x + r * x_stride + c;
-                    RL_UNROLL
-                    for (int64_t i = 0; i < N; ++i) __builtin_prefetch(block + i * x_stride + ahead);
-                    B::template run<Stream>(y + c * y_stride + r, block, x_stride, y_stride);
+                    for (int64_t i = 0; i < L; ++i) __builtin_prefetch(block + i * x_stride + ahead);
+                    transpose_lines<T, Bytes, Stream>(y + c * y_stride + r, block, x_stride, y_stride);
                 }
             if (c_full < c_end)
                 transpose_edge(y + c_full * y_stride + r0, x + r0 * x_stride + c_full, r_end - r0, c_end - c_full,
@@ -89,28 +120,17 @@ void transpose_tiles(T* y, const T* x, int64_t rows, int64_t columns, int64_t x_
     }
 }
 
-void transpose_sixteen(Sixteen* y, const Sixteen* x, int64_t rows, int64_t columns, int64_t x_stride,
-                       int64_t y_stride) {
-    constexpr int64_t tile = 16;
-    for (int64_t r0 = 0; r0 < rows; r0 += tile)
-        for (int64_t c0 = 0; c0 < columns; c0 += tile)
-            transpose_edge(y + c0 * y_stride + r0, x + r0 * x_stride + c0, rows - r0 < tile ? rows - r0 : tile,
-                           columns - c0 < tile ? columns - c0 : tile, x_stride, y_stride);
-}
-
 template <class T, int Bytes>
 RL_INLINE void transpose_as(void* y, const void* x, int64_t rows, int64_t columns, int64_t x_stride, int64_t y_stride,
                             [[maybe_unused]] bool stream) {
     T* const to = static_cast<T*>(y);
     const T* const from = static_cast<const T*>(x);
-#if RL_ISA_LEVEL == 2
-    if constexpr (Bytes == 64) {  // whole aligned lines only
-        const bool aligned = reinterpret_cast<uintptr_t>(y) % 64 == 0 && y_stride * int64_t(sizeof(T)) % 64 == 0;
-        if (stream && aligned) {
-            transpose_tiles<T, Bytes, true>(to, from, rows, columns, x_stride, y_stride);
-            _mm_sfence();
-            return;
-        }
+#ifdef __x86_64__
+    const bool aligned = reinterpret_cast<uintptr_t>(y) % 64 == 0 && y_stride * int64_t(sizeof(T)) % 64 == 0;
+    if (stream && aligned) {
+        transpose_tiles<T, Bytes, true>(to, from, rows, columns, x_stride, y_stride);
+        _mm_sfence();
+        return;
     }
 #endif
     transpose_tiles<T, Bytes, false>(to, from, rows, columns, x_stride, y_stride);
@@ -162,8 +182,7 @@ void transpose(void* y, const void* x, int64_t rows, int64_t columns, int64_t x_
         case 8:
             return transpose_as<uint64_t, RL_VEC_BYTES>(y, x, rows, columns, x_stride, y_stride, stream);
         default:
-            transpose_sixteen(static_cast<Sixteen*>(y), static_cast<const Sixteen*>(x), rows, columns, x_stride,
-                              y_stride);
+            return transpose_as<Sixteen, 16>(y, x, rows, columns, x_stride, y_stride, stream);
     }
 }
 
