@@ -161,8 +161,10 @@ using Compute = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
 inline double uniform53(const uint32_t* draw) { return double((uint64_t(draw[0]) << 32 | draw[1]) & kMask53) * k53; }
 
+// Computed in double: the product is exact, so that one rounding is left whether or not the machine fuses the
+// operations.
 RL_CLONES void uniform_float(const uint32_t* draw, float* out, int64_t n, float range, float low) {
-    for (int64_t i = 0; i < n; ++i) out[i] = float(int32_t(draw[i] & kMask24)) * float(k24) * range + low;
+    for (int64_t i = 0; i < n; ++i) out[i] = float(double(int32_t(draw[i] & kMask24)) * (k24 * range) + low);
 }
 RL_CLONES void uniform_double(const uint32_t* draw, double* out, int64_t n, double range, double low) {
     for (int64_t i = 0; i < n; ++i) out[i] = uniform53(draw + 2 * i) * range + low;
@@ -564,7 +566,8 @@ void multinomial(Generator& g, const T* weights, int64_t rows, int64_t categorie
 RL_FLOATING(float)
 RL_FLOATING(double)
 RL_FLOATING(Half)
-RL_FLOATING(BFloat16) RL_ANY(float) RL_ANY(double) RL_ANY(Half) RL_ANY(BFloat16) RL_ANY(uint8_t) RL_ANY(int8_t)
-    RL_ANY(int16_t) RL_ANY(int32_t) RL_ANY(int64_t) RL_ANY(bool)
+RL_FLOATING(BFloat16)
+RL_ANY(float) RL_ANY(double) RL_ANY(Half) RL_ANY(BFloat16) RL_ANY(uint8_t) RL_ANY(int8_t) RL_ANY(int16_t)
+    RL_ANY(int32_t) RL_ANY(int64_t) RL_ANY(bool)
 
 }  // namespace rl::cpu
