@@ -63,7 +63,8 @@ def gaussian_nll_loss(
     if var.size() != input.size():
         if input.size()[:-1] == var.size():
             var = var.unsqueeze(-1)
-        elif input.size()[:-1] != var.size()[:-1] or var.size(-1) != 1:
+        # Else it may have the size 1 in one dimension.
+        elif input.dim() != var.dim() or [b for a, b in zip(input.size(), var.size(), strict=True) if a != b] != [1]:
             raise ValueError("var is of incorrect size")
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not valid")
@@ -309,7 +310,7 @@ def linear_cross_entropy(
 ) -> Tensor:
     """Cross entropy of a linear layer's output: input (N, I) or (I,), linear_weight (C, ..., I), target (N, ...).
 
-    The result is that of the two steps; `options` (how to divide them into chunks) is checked and changes nothing.
+    The result is that of the two steps; `options` (LinearCrossEntropyOptions: how to divide them) cannot change it.
     """
     if input.dim() not in (1, 2):
         raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.dim()}")
@@ -321,8 +322,8 @@ def linear_cross_entropy(
     classes = linear_weight.shape[:-1]
     if linear_bias is not None and linear_bias.shape != classes:
         raise RuntimeError(f"expected linear_bias shape {tuple(classes)}, got {tuple(linear_bias.shape)}")
-    if options is not None:
-        options._check()
+    if options is not None and not hasattr(options, "chunking_method"):
+        raise TypeError(f"options must be LinearCrossEntropyOptions or None, got {type(options).__name__}")
     bias = None if linear_bias is None else linear_bias.reshape(-1)
     logits = _nn.linear(input, linear_weight.reshape(-1, linear_weight.shape[-1]), bias)
     logits = logits.reshape(*input.shape[:-1], *classes)

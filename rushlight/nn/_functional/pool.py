@@ -82,6 +82,7 @@ def _fractional_max_pool(
             raise RuntimeError(f"{name}(): pool {label} {k} too large relative to input {label} {have}")
     # The first draw is for the last dimension in 2-D, and for the first one in 3-D.
     order = (1, 0) if n == 2 else (0, 1, 2)
+    samples = samples[: x.size(0)]
     values, where = x, rushlight.zeros(1, dtype=rushlight.int64)
     for d in range(n):
         starts = _window_starts(samples[:, :, order[d]], size[d], output[d], kernel[d])

@@ -5,7 +5,6 @@ from typing import Any
 __all__ = ["LinearCrossEntropyOptions"]
 
 _FIELDS = ("allow_retain_graph", "batch_chunk_size", "chunking_method", "acc_policy", "acc_dtype")
-_METHODS = (None, "auto")
 _POLICIES = ("accurate", "balanced", "compact", "auto")
 
 
@@ -25,16 +24,13 @@ class LinearCrossEntropyOptions:
         self.chunking_method = chunking_method
         self.acc_policy = acc_policy
         self.acc_dtype = acc_dtype
-        self._check()
-
-    def _check(self) -> None:
-        size = self.batch_chunk_size
-        if size is not None and (not isinstance(size, int) or size <= 0):
-            raise ValueError(f"batch_chunk_size must be positive int or None, got {size}")
-        if self.chunking_method not in _METHODS:
-            raise ValueError(f"invalid chunking_method: {self.chunking_method!r}")
-        if self.acc_policy not in _POLICIES:
-            raise ValueError(f"invalid acc_policy: {self.acc_policy!r}")
+        if batch_chunk_size is not None and (not isinstance(batch_chunk_size, int) or batch_chunk_size <= 0):
+            raise ValueError(f"batch_chunk_size must be positive int or None, got {batch_chunk_size}")
+        kind, _, ratio = (chunking_method or "auto").partition(":")
+        if chunking_method not in (None, "auto") and not (kind == "aspect_ratio" and ratio.isdigit()):
+            raise ValueError(f"invalid chunking_method: {chunking_method!r}")
+        if acc_policy not in _POLICIES:
+            raise ValueError(f"invalid acc_policy: {acc_policy!r}")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in _FIELDS)})"
