@@ -59,7 +59,23 @@ PyObject* isa(PyObject*, PyObject*) {
     static const char* names[] = {"base", "v3", "v4"};
     return PyUnicode_FromString(names[cpu::isa_level()]);
 }
-PyMethodDef methods[] = {{"get_default_dtype", get_default_dtype, METH_NOARGS, "The dtype of results made from Python floats."},
+PyObject* memory_stats(PyObject*, PyObject*) {
+    cpu::MemoryStats s = cpu::memory_stats();
+    return Py_BuildValue("{s:K,s:K,s:K,s:K}", "allocated", (unsigned long long)s.allocated, "peak", (unsigned long long)s.peak, "reserved", (unsigned long long)s.reserved, "allocations",
+                         (unsigned long long)s.allocations);
+}
+PyObject* empty_cache(PyObject*, PyObject*) {
+    cpu::empty_cache();
+    Py_RETURN_NONE;
+}
+PyObject* reset_peak(PyObject*, PyObject*) {
+    cpu::reset_peak();
+    Py_RETURN_NONE;
+}
+PyMethodDef methods[] = {{"_memory_stats", memory_stats, METH_NOARGS, nullptr},
+                         {"_empty_cache", empty_cache, METH_NOARGS, nullptr},
+                         {"_reset_peak", reset_peak, METH_NOARGS, nullptr},
+                         {"get_default_dtype", get_default_dtype, METH_NOARGS, "The dtype of results made from Python floats."},
                          {"set_default_dtype", set_default_dtype_py, METH_O, "Sets the dtype of results made from Python floats."},
                          {"promote_types", (PyCFunction)(void*)promote_types, METH_FASTCALL, "The smallest dtype to which both can be promoted."},
                          {"can_cast", (PyCFunction)(void*)can_cast_py, METH_VARARGS | METH_KEYWORDS, "Whether promotion rules allow the conversion."},

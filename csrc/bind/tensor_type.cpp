@@ -204,7 +204,8 @@ template <int S> PyObject* binary(PyObject* a, PyObject* b) {
         if (!s.set) s.find();
         OpInfo* op = s.set->overloads[0];
         if (S != MATMUL && plain(a) && plain(b) && !tls.functions) {
-            PyObject* slots[kMaxParams] = {a, b};
+            PyObject* slots[kMaxParams];
+            slots[0] = a, slots[1] = b;
             for (size_t i = 2; i < op->params.size(); i++) slots[i] = op->params[i].default_value;
             return op->invoke(slots);
         }

@@ -67,7 +67,7 @@ template <class O, int N, class... P> struct PointwiseOp : Op<O> {
         return y->contiguous && y->dtype == x->dtype && y->sizes == x->sizes && !y->neg && !y->wrapper && y->storage->device == Device::CPU;
     }
     static Tensor fast_call(const Tensor& a, const void* const* in, unsigned scalars, const void* params) {
-        Tensor out = empty(a.sizes(), O::kBool ? DType::Bool : a.dtype());
+        Tensor out = empty_like(a, O::kBool ? DType::Bool : a.dtype());
         kernels_of<O>()->fn[int(a.dtype())](out->storage->data, in, a.numel(), scalars, params);
         return out;
     }
@@ -97,20 +97,21 @@ template <class O, class... P> struct Binary : PointwiseOp<O, 2, P...> {
     using Base = PointwiseOp<O, 2, P...>;
     static constexpr const char* kCategory = "Binary";
     static Tensor forward(const Operand& self, const Operand& other, const P&... p) {
-        if constexpr (sizeof...(P) == 0) {
-            if (self.tensor && other.tensor && Base::fast(*self.tensor, other.tensor) && O::kRule != Rule::Bool) {
-                const void* in[] = {self.tensor->raw(), other.tensor->raw()};
-                return Base::fast_call(*self.tensor, in, 0, nullptr);
-            }
-            if (self.tensor && !other.tensor && other.scalar.kind != Scalar::Complex && Base::fast(*self.tensor, nullptr)) {
-                float f = other.scalar.to<float>();
-                double d = other.scalar.to<double>();
-                const void* in[] = {self.tensor->raw(), self.tensor->dtype() == DType::Float32 ? (const void*)&f : &d};
-                return Base::fast_call(*self.tensor, in, 2, nullptr);
-            }
+        if (self.tensor && Base::fast(*self.tensor, other.tensor) && !(other.scalar.kind == Scalar::Complex || (is_complex_param(p) || ...))) {
+            const Tensor& a = *self.tensor;
+            if (a.dtype() == DType::Float32) return fast_typed<float>(a, other, p...);
+            return fast_typed<double>(a, other, p...);
         }
         return into(Tensor(), false, self, other, p...);
     }
+    template <class T> static Tensor fast_typed(const Tensor& a, const Operand& other, const P&... p) {
+        T number = other.tensor ? T(0) : other.scalar.to<T>();
+        T params[sizeof...(P) + 1] = {Scalar(p).template to<T>()...};
+        const void* in[] = {a.raw(), other.tensor ? (const void*)other.tensor->raw() : &number};
+        return Base::fast_call(a, in, other.tensor ? 0 : 2, params);
+    }
+    static bool is_complex_param(const Scalar& s) { return s.kind == Scalar::Complex; }
+    template <class T> static bool is_complex_param(const T&) { return false; }
     static Tensor into(const Tensor& out, bool inplace, const Operand& self, const Operand& other, const P&... p) {
         Operand in[] = {self, other};
         Scalar params[sizeof...(P) + 1] = {Scalar(p)...};

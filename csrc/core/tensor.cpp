@@ -168,6 +168,18 @@ Tensor empty(Ints sizes, DType dtype, Device device) {
     return t;
 }
 
+Tensor empty_like(const Tensor& t, DType dtype) {
+    if (!t->contiguous || t->numel == 0) return empty(t.sizes(), dtype, t.device());
+    Tensor r = Tensor::steal(tensor_alloc(TensorType));
+    r->storage = Storage::create(size_t(t->numel) * itemsize(dtype), t->storage ? t->storage->device : Device::CPU);
+    r->dtype = dtype;
+    r->sizes = t->sizes;
+    r->strides = t->strides;
+    r->numel = t->numel;
+    r->inference = tls.inference;
+    return r;
+}
+
 int64_t span(Ints sizes, Ints strides) {
     int64_t n = 1;
     for (size_t i = 0; i < sizes.size(); i++) {

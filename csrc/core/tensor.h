@@ -134,7 +134,8 @@ inline bool is_tensor(PyObject* o) { return Py_TYPE(o) == TensorType || PyObject
 // Tensors without history. Sizes are checked for being negative and for overflow.
 Tensor empty(Ints sizes, DType dtype, Device device = Device::CPU);
 Tensor empty_strided(Ints sizes, Ints strides, DType dtype, Device device = Device::CPU);
-inline Tensor empty_like(const Tensor& t, DType dtype) { return empty(t.sizes(), dtype, t.device()); }
+// Contiguous, with t's sizes. The way of every small result: t's geometry is taken over unchecked where it is contiguous.
+Tensor empty_like(const Tensor& t, DType dtype);
 // As PyTorch's preserve_format: the strides of a dense tensor are kept, a gappy one becomes contiguous in its order.
 Tensor empty_preserved(const Tensor& t, DType dtype);
 Tensor scalar_tensor(const Scalar& s, DType dtype, Device device = Device::CPU);

@@ -1,0 +1,7 @@
+"""Special functions."""
+
+from __future__ import annotations
+
+from rushlight._namespace import fill
+
+fill(globals(), "special")
