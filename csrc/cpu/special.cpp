@@ -56,13 +56,12 @@ double digamma(double x) {
         constexpr double zero = 1.4616321449683623, zero_low = 9.549995429965697e-17;
         const double d = (x - zero) - zero_low;
         if (std::abs(d) < 0.03) {
-            double sum = 0, power = 1, factorial = 1;
-            for (int n = 1; n < 14; ++n) {
-                power *= d;
-                factorial *= n;
-                sum += polygamma(n, zero) * power / factorial;
-            }
-            return sum;
+            constexpr double taylor[] = {0.00492678139572985345, -0.00720453438635686824, 0.0105387916166121754,
+                                         -0.0154247659049489591, 0.0225976482322181047,   -0.0331611264748473593,
+                                         0.0488042881641431072,  -0.0721995612564547109,  0.107824050691262366,
+                                         -0.163942705442406528,  0.258499760955651011,    -0.442763168983592106,
+                                         0.96767224544762117};
+            return d * horner(d, taylor, 13);
         }
     }
     double shift = 0;
