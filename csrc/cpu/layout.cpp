@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "cpu/clones.h"
 #include "cpu/parallel.h"
@@ -12,14 +13,21 @@ namespace {
 constexpr int64_t kTile = 64;  // a tile of source and result fits the first-level cache
 constexpr int64_t kSerialBytes = 128 * 1024;
 
-using Lanes = float __attribute__((vector_size(32)));
-using Ints = int32_t __attribute__((vector_size(32)));
+template <class T>
+struct Vector {
+    using Index = std::conditional_t<sizeof(T) == 2, int16_t, std::conditional_t<sizeof(T) == 4, int32_t, int64_t>>;
+    typedef T Lanes __attribute__((vector_size(8 * sizeof(T))));
+    typedef Index Order __attribute__((vector_size(8 * sizeof(T))));
+};
 
-// 8 x 8 elements of four bytes: exchanges neighbours, then pairs, then halves.
-[[gnu::always_inline]] inline void transpose_8x8(const float* in, int64_t in_row, float* out, int64_t out_row) {
-    constexpr Ints low1 = {0, 8, 2, 10, 4, 12, 6, 14}, high1 = {1, 9, 3, 11, 5, 13, 7, 15};
-    constexpr Ints low2 = {0, 1, 8, 9, 4, 5, 12, 13}, high2 = {2, 3, 10, 11, 6, 7, 14, 15};
-    constexpr Ints low4 = {0, 1, 2, 3, 8, 9, 10, 11}, high4 = {4, 5, 6, 7, 12, 13, 14, 15};
+// 8 x 8 elements: exchanges neighbours, then pairs, then halves.
+template <class T>
+[[gnu::always_inline]] inline void transpose_8x8(const T* in, int64_t in_row, T* out, int64_t out_row) {
+    using Lanes = typename Vector<T>::Lanes;
+    using Order = typename Vector<T>::Order;
+    constexpr Order low1 = {0, 8, 2, 10, 4, 12, 6, 14}, high1 = {1, 9, 3, 11, 5, 13, 7, 15};
+    constexpr Order low2 = {0, 1, 8, 9, 4, 5, 12, 13}, high2 = {2, 3, 10, 11, 6, 7, 14, 15};
+    constexpr Order low4 = {0, 1, 2, 3, 8, 9, 10, 11}, high4 = {4, 5, 6, 7, 12, 13, 14, 15};
     Lanes a[8], b[8];
     for (int i = 0; i < 8; ++i) std::memcpy(&a[i], in + i * in_row, sizeof(Lanes));
     for (int i = 0; i < 8; i += 2) {
@@ -45,13 +53,27 @@ template <class T>
         for (int64_t i = i0; i < i1; ++i) out[j * rows + i] = in[i * columns + j];
 }
 
-RL_CLONES void transpose_tile(const float* in, float* out, int64_t rows, int64_t columns, int64_t i0, int64_t i1,
-                              int64_t j0, int64_t j1) {
+template <class T>
+[[gnu::always_inline]] inline void transpose_by_8(const T* in, T* out, int64_t rows, int64_t columns, int64_t i0,
+                                                  int64_t i1, int64_t j0, int64_t j1) {
     int64_t i8 = i0 + (i1 - i0) / 8 * 8, j8 = j0 + (j1 - j0) / 8 * 8;
     for (int64_t j = j0; j < j8; j += 8)
         for (int64_t i = i0; i < i8; i += 8) transpose_8x8(in + i * columns + j, columns, out + j * rows + i, rows);
     transpose_rest(in, out, rows, columns, i8, i1, j0, j1);
     transpose_rest(in, out, rows, columns, i0, i8, j8, j1);
+}
+
+RL_CLONES void transpose_tile(const uint16_t* in, uint16_t* out, int64_t rows, int64_t columns, int64_t i0, int64_t i1,
+                              int64_t j0, int64_t j1) {
+    transpose_by_8(in, out, rows, columns, i0, i1, j0, j1);
+}
+RL_CLONES void transpose_tile(const float* in, float* out, int64_t rows, int64_t columns, int64_t i0, int64_t i1,
+                              int64_t j0, int64_t j1) {
+    transpose_by_8(in, out, rows, columns, i0, i1, j0, j1);
+}
+RL_CLONES void transpose_tile(const uint64_t* in, uint64_t* out, int64_t rows, int64_t columns, int64_t i0, int64_t i1,
+                              int64_t j0, int64_t j1) {
+    transpose_by_8(in, out, rows, columns, i0, i1, j0, j1);
 }
 
 template <class T>
