@@ -568,7 +568,8 @@ RL_FLOATING(double)
 RL_FLOATING(Half)
 RL_FLOATING(BFloat16)
 RL_ANY(float)
-RL_ANY(double) RL_ANY(Half) RL_ANY(BFloat16) RL_ANY(uint8_t) RL_ANY(int8_t) RL_ANY(int16_t) RL_ANY(int32_t)
-    RL_ANY(int64_t) RL_ANY(bool)
+RL_ANY(double)
+RL_ANY(Half)
+RL_ANY(BFloat16) RL_ANY(uint8_t) RL_ANY(int8_t) RL_ANY(int16_t) RL_ANY(int32_t) RL_ANY(int64_t) RL_ANY(bool)
 
 }  // namespace rl::cpu
