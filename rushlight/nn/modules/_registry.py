@@ -28,9 +28,9 @@ class Registry(dict):
     __slots__ = ("_owner",)
 
     def __init__(self, owner: Any, entries: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> None:
-        super().__init__()
         self._owner = ref(owner)
-        self.update(entries)
+        if entries:
+            self.update(entries)
 
     def detach(self) -> None:
         """Stop reflecting: the module gets another table."""

@@ -46,11 +46,9 @@ class CrossMapLRN2d(Module):
     def forward(self, input: Tensor) -> Tensor:
         if input.dim() != 4:
             raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.dim()}D instead.")
-        # Its windows lean forwards where those of local_response_norm lean backwards: they differ for even sizes.
-        before, after = (self.size - 1) // 2, self.size // 2
-        if before == after:
-            return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
-        return F.local_response_norm(input.flip(1), self.size, self.alpha, self.beta, self.k).flip(1)
+        # Its windows are symmetric: an even size sums one channel less than it divides by.
+        width = (self.size - 1) // 2 * 2 + 1
+        return F.local_response_norm(input, width, self.alpha * width / self.size, self.beta, self.k)
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
