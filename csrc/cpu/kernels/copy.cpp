@@ -157,11 +157,15 @@ RL_INLINE void dropout(T* y, const T* x, const uint8_t* mask, T scale, int64_t n
     using V = Vec<T>;
     constexpr int W = V::size;
     using Bytes [[gnu::vector_size(W)]] = uint8_t;
+    using Shorts [[gnu::vector_size(2 * W)]] = int16_t;
+    using Ints [[gnu::vector_size(4 * W)]] = int32_t;
     int64_t i = 0;
     for (; i + W <= n; i += W) {
         Bytes keep;
         __builtin_memcpy(&keep, mask + i, W);
-        const V m(__builtin_convertvector(keep, typename V::Raw), 0);
+        // Doubling the width step by step: GCC takes a longer leap one lane at a time.
+        const Ints wide = __builtin_convertvector(__builtin_convertvector(keep, Shorts), Ints);
+        const V m(__builtin_convertvector(wide, typename V::Raw), 0);
         (V::load(x + i) * m * scale).store(y + i);
     }
     for (; i < n; ++i) y[i] = x[i] * T(mask[i]) * scale;

@@ -193,32 +193,78 @@ void sum_and_dot(const T* gy, const T* x, int64_t n, T mean, double* sum, double
 
 // ---- the channel is the last dimension
 
+// Few channels do not fill a vector: then W rows are taken for one row of W times as many channels, the parameters
+// being repeated. kNarrow is the number of channels up to which that is done; Repeated holds parameters so prepared.
 template <class T>
-void scale_shift_rows(T* y, const T* x, int64_t rows, int64_t channels, const T* a, const T* b) {
+constexpr int64_t kNarrow = 4 * Vec<T>::size;
+template <class T>
+RL_INLINE bool is_narrow(int64_t channels) {
+    return channels < kNarrow<T> && channels % Vec<T>::size != 0;
+}
+template <class T>
+struct Repeated {
+    T data[kNarrow<T> * Vec<T>::size];
+    RL_INLINE Repeated(const T* values, int64_t channels) {
+        for (int64_t r = 0; r < Vec<T>::size; ++r)
+            for (int64_t i = 0; i < channels; ++i) data[r * channels + i] = values[i];
+    }
+};
+
+template <class T>
+RL_INLINE void scale_shift_wide(T* y, const T* x, int64_t rows, int64_t channels, const T* a, const T* b) {
     for (int64_t r = 0; r < rows; ++r, x += channels, y += channels)
         over<T>(channels, [=](int64_t i, int w) __attribute__((always_inline)) {
             store_part(fma(load_part(x + i, w), load_part(a + i, w), load_part(b + i, w)), y + i, w);
         });
 }
 template <class T>
-void combine_rows(T* gx, const T* gy, const T* x, int64_t rows, int64_t channels, const T* a, const T* b, const T* c) {
+void scale_shift_rows(T* y, const T* x, int64_t rows, int64_t channels, const T* a, const T* b) {
+    int64_t done = 0;
+    if (is_narrow<T>(channels)) {
+        constexpr int W = Vec<T>::size;
+        const Repeated<T> wide_a(a, channels), wide_b(b, channels);
+        scale_shift_wide(y, x, rows / W, channels * W, wide_a.data, wide_b.data);
+        done = rows / W * W;
+    }
+    scale_shift_wide(y + done * channels, x + done * channels, rows - done, channels, a, b);
+}
+
+template <class T>
+RL_INLINE void combine_wide(T* gx, const T* gy, const T* x, int64_t rows, int64_t channels, const T* a, const T* b,
+                            const T* c) {
     for (int64_t r = 0; r < rows; ++r, x += channels, gy += channels, gx += channels)
         over<T>(channels, [=](int64_t i, int w) __attribute__((always_inline)) {
             const Vec<T> t = fma(load_part(x + i, w), load_part(b + i, w), load_part(c + i, w));
             store_part(fma(load_part(gy + i, w), load_part(a + i, w), t), gx + i, w);
         });
 }
+template <class T>
+void combine_rows(T* gx, const T* gy, const T* x, int64_t rows, int64_t channels, const T* a, const T* b, const T* c) {
+    int64_t done = 0;
+    if (is_narrow<T>(channels)) {
+        constexpr int W = Vec<T>::size;
+        const Repeated<T> wide_a(a, channels), wide_b(b, channels), wide_c(c, channels);
+        combine_wide(gx, gy, x, rows / W, channels * W, wide_a.data, wide_b.data, wide_c.data);
+        done = rows / W * W;
+    }
+    const int64_t at = done * channels;
+    combine_wide(gx + at, gy + at, x + at, rows - done, channels, a, b, c);
+}
 
 // Two sums down each column: first[j] += sum of terms.first, second[j] likewise, in blocks of 256 rows.
+// terms(gy, x, centre) makes both from vectors at one place; gy may be null, and is then zero.
 template <class T, class Terms>
-RL_INLINE void two_sums_rows(int64_t rows, int64_t channels, T* first, T* second, Terms terms) {
+RL_INLINE void two_sums_wide(const T* gy, const T* x, int64_t rows, int64_t channels, const T* centre, T* first,
+                             T* second, Terms terms) {
     constexpr int64_t block = 256;
     for (int64_t begin = 0; begin < rows; begin += block) {
         const int64_t end = rows - begin < block ? rows : begin + block;
         over<T>(channels, [=](int64_t i, int w) __attribute__((always_inline)) {
+            const Vec<T> middle = load_part(centre + i, w);
             Vec<T> a = T(0), b = T(0);
             for (int64_t r = begin; r < end; ++r) {
-                const auto t = terms(r * channels + i, i, w);
+                const int64_t at = r * channels + i;
+                const auto t = terms(load_or(gy, at, w, T(0)), load_part(x + at, w), middle);
                 a += t.first;
                 b += t.second;
             }
@@ -227,19 +273,38 @@ RL_INLINE void two_sums_rows(int64_t rows, int64_t channels, T* first, T* second
         });
     }
 }
+template <class T, class Terms>
+RL_INLINE void two_sums_rows(const T* gy, const T* x, int64_t rows, int64_t channels, const T* centre, T* first,
+                             T* second, Terms terms) {
+    int64_t done = 0;
+    if (is_narrow<T>(channels)) {
+        constexpr int W = Vec<T>::size;
+        const Repeated<T> wide(centre, channels);
+        T a[kNarrow<T> * W] = {}, b[kNarrow<T> * W] = {};
+        two_sums_wide(gy, x, rows / W, channels * W, wide.data, a, b, terms);
+        for (int64_t r = 0; r < W; ++r)
+            for (int64_t i = 0; i < channels; ++i) {
+                first[i] += a[r * channels + i];
+                second[i] += b[r * channels + i];
+            }
+        done = rows / W * W;
+    }
+    const int64_t at = done * channels;
+    two_sums_wide(gy ? gy + at : gy, x + at, rows - done, channels, centre, first, second, terms);
+}
 template <class T>
 void sums_rows(const T* x, int64_t rows, int64_t channels, const T* shift, T* sum, T* squares) {
-    two_sums_rows<T>(rows, channels, sum, squares, [=](int64_t at, int64_t i, int w) __attribute__((always_inline)) {
-        const Vec<T> v = load_part(x + at, w), d = v - load_part(shift + i, w);
-        return Two<Vec<T>>{v, d * d};
+    using V = Vec<T>;
+    two_sums_rows<T>(nullptr, x, rows, channels, shift, sum, squares, [](V, V v, V s) __attribute__((always_inline)) {
+        const V d = v - s;
+        return Two<V>{v, d * d};
     });
 }
 template <class T>
 void sum_and_dot_rows(const T* gy, const T* x, int64_t rows, int64_t channels, const T* mean, T* sum, T* dot) {
-    two_sums_rows<T>(rows, channels, sum, dot, [=](int64_t at, int64_t i, int w) __attribute__((always_inline)) {
-        const Vec<T> g = load_part(gy + at, w);
-        return Two<Vec<T>>{g, g * (load_part(x + at, w) - load_part(mean + i, w))};
-    });
+    using V = Vec<T>;
+    two_sums_rows<T>(gy, x, rows, channels, mean, sum, dot,
+                     [](V g, V v, V centre) __attribute__((always_inline)) { return Two<V>{g, g * (v - centre)}; });
 }
 
 template <class T>

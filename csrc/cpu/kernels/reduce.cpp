@@ -295,11 +295,30 @@ constexpr ReduceKernels<T> table = {
     moments<T>, logsumexp<T>,   acc_sum<T>, acc_prod<T>, acc_max<T>, acc_min<T>, sum_rows<T>, axpy<T>,
 };
 
-// Eight bytes at a time.
-RL_INLINE uint64_t word(const uint8_t* p) {
-    uint64_t w;
-    __builtin_memcpy(&w, p, 8);
-    return w;
+// Bytes as wide vectors: 1 in each lane that is not zero.
+using Bytes [[gnu::vector_size(RL_VEC_BYTES)]] = uint8_t;
+RL_INLINE Bytes nonzero(const uint8_t* p) {
+    Bytes v;
+    __builtin_memcpy(&v, p, sizeof(v));
+    return (Bytes)(v != 0) & 1;
+}
+// The sum of all lanes.
+RL_INLINE int64_t lane_sum(Bytes v) {
+    uint8_t lane[RL_VEC_BYTES];
+    __builtin_memcpy(lane, &v, sizeof(v));
+    int64_t sum = 0;
+    for (int i = 0; i < RL_VEC_BYTES; ++i) sum += lane[i];
+    return sum;
+}
+constexpr int64_t kCounted = 255 * 16;  // bytes whose count fits a lane of the shortest vector
+
+// How many of the n <= kCounted bytes are not zero.
+RL_INLINE int64_t count_block(const uint8_t* x, int64_t n) {
+    Bytes counts = {};
+    int64_t i = 0, rest = 0;
+    for (; i + RL_VEC_BYTES <= n; i += RL_VEC_BYTES) counts += nonzero(x + i);
+    for (; i < n; ++i) rest += x[i] != 0;
+    return lane_sum(counts) + rest;
 }
 
 }  // namespace
@@ -307,34 +326,22 @@ RL_INLINE uint64_t word(const uint8_t* p) {
 constinit const ReduceKernels<float> reduce_f32 = table<float>;
 constinit const ReduceKernels<double> reduce_f64 = table<double>;
 
+// Block by block, so that an answer found early ends the search.
 bool any(const uint8_t* x, int64_t n) {
-    int64_t i = 0;
-    for (; i + 64 <= n; i += 64) {
-        uint64_t w = 0;
-        for (int j = 0; j < 64; j += 8) w |= word(x + i + j);
-        if (w) return true;
-    }
-    for (; i < n; ++i)
-        if (x[i]) return true;
+    for (int64_t i = 0; i < n; i += kCounted)
+        if (count_block(x + i, n - i < kCounted ? n - i : kCounted) != 0) return true;
     return false;
 }
 bool all(const uint8_t* x, int64_t n) {
-    for (int64_t i = 0; i < n;) {
-        uint8_t zero = 0;  // in short runs without a branch, so that they become vectors
-        const int64_t end = n - i < 256 ? n : i + 256;
-        for (; i < end; ++i) zero |= x[i] == 0;
-        if (zero) return false;
+    for (int64_t i = 0; i < n; i += kCounted) {
+        const int64_t size = n - i < kCounted ? n - i : kCounted;
+        if (count_block(x + i, size) != size) return false;
     }
     return true;
 }
 int64_t count_nonzero(const uint8_t* x, int64_t n) {
     int64_t count = 0;
-    for (int64_t i = 0; i < n;) {
-        const int64_t end = n - i < 4096 ? n : i + 4096;
-        int32_t part = 0;
-        for (; i < end; ++i) part += x[i] != 0;
-        count += part;
-    }
+    for (int64_t i = 0; i < n; i += kCounted) count += count_block(x + i, n - i < kCounted ? n - i : kCounted);
     return count;
 }
 
