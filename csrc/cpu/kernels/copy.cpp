@@ -152,22 +152,30 @@ RL_INLINE void fill_as(void* y, const void* value, int64_t n) {
     for (; i < n; ++i) p[i] = v;
 }
 
+constexpr int kLanes = RL_VEC_BYTES / 4;
+using Bytes [[gnu::vector_size(kLanes)]] = uint8_t;
+using Shorts [[gnu::vector_size(2 * kLanes)]] = int16_t;
+// A byte to each float. The width doubles step by step: GCC takes a longer leap one lane at a time.
+RL_INLINE Vec<float> load_mask(const uint8_t* p) {
+    Bytes keep;
+    __builtin_memcpy(&keep, p, sizeof(keep));
+    const auto ints = __builtin_convertvector(__builtin_convertvector(keep, Shorts), detail::I32);
+    return Vec<float>(__builtin_convertvector(ints, detail::F32), 0);
+}
+// Bodies for as many elements as a vector of floats has.
+RL_INLINE void drop(float* y, const float* x, Vec<float> mask, float scale) {
+    (Vec<float>::load(x) * mask * scale).store(y);
+}
+RL_INLINE void drop(double* y, const double* x, Vec<float> mask, double scale) {
+    Vec<double> low, high;
+    widen(mask, low, high);
+    (Vec<double>::load(x) * low * scale).store(y);
+    (Vec<double>::load(x + kLanes / 2) * high * scale).store(y + kLanes / 2);
+}
 template <class T>
 RL_INLINE void dropout(T* y, const T* x, const uint8_t* mask, T scale, int64_t n) {
-    using V = Vec<T>;
-    constexpr int W = V::size;
-    using Bytes [[gnu::vector_size(W)]] = uint8_t;
-    using Shorts [[gnu::vector_size(2 * W)]] = int16_t;
-    using Ints [[gnu::vector_size(4 * W)]] = int32_t;
     int64_t i = 0;
-    for (; i + W <= n; i += W) {
-        Bytes keep;
-        __builtin_memcpy(&keep, mask + i, W);
-        // Doubling the width step by step: GCC takes a longer leap one lane at a time.
-        const Ints wide = __builtin_convertvector(__builtin_convertvector(keep, Shorts), Ints);
-        const V m(__builtin_convertvector(wide, typename V::Raw), 0);
-        (V::load(x + i) * m * scale).store(y + i);
-    }
+    for (; i + kLanes <= n; i += kLanes) drop(y + i, x + i, load_mask(mask + i), scale);
     for (; i < n; ++i) y[i] = x[i] * T(mask[i]) * scale;
 }
 
