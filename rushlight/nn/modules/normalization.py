@@ -34,7 +34,7 @@ class LocalResponseNorm(Module):
 
 
 class CrossMapLRN2d(Module):
-    """The older form of LocalResponseNorm, on (N, C, H, W) only."""
+    """The older form of LocalResponseNorm, on (N, C, H, W) only: its windows are symmetric, and all have channel 0."""
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:
         super().__init__()
@@ -46,9 +46,12 @@ class CrossMapLRN2d(Module):
     def forward(self, input: Tensor) -> Tensor:
         if input.dim() != 4:
             raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.dim()}D instead.")
-        # Its windows are symmetric: an even size sums one channel less than it divides by.
-        width = (self.size - 1) // 2 * 2 + 1
-        return F.local_response_norm(input, width, self.alpha * width / self.size, self.beta, self.k)
+        half = (self.size - 1) // 2 + 1
+        channel = rushlight.arange(input.size(1), device=input.device)
+        summed = (channel.unsqueeze(1) - channel).abs() < half
+        summed[:, 0] = True  # PyTorch's running sum never lets go of the first channel, and files depend on it
+        squares = (summed.to(input.dtype) @ (input * input).flatten(2)).view_as(input)
+        return input / (squares * (self.alpha / self.size) + self.k) ** self.beta
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

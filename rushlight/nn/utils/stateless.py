@@ -1,8 +1,7 @@
 """Calls of a module with other parameters and buffers than its own."""
 
 import contextlib
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rushlight import Tensor
@@ -94,33 +93,27 @@ def _swap(owner: Module, name: str, tensor: Any) -> Any:
 
 def functional_call(
     module: Module,
-    parameters_and_buffers: dict[str, Tensor],
+    parameters_and_buffers: dict[str, Tensor] | Sequence[dict[str, Tensor]],
     args: Any = None,
     kwargs: dict[str, Any] | None = None,
     *,
     tie_weights: bool = True,
     strict: bool = False,
 ) -> Any:
-    """Deprecated: use `rushlight.func.functional_call`."""
-    warnings.warn(
-        "`torch.nn.utils.stateless.functional_call` is deprecated as of PyTorch 2.0 and will be removed in a future "
-        "version of PyTorch. Please use `torch.func.functional_call` instead which is a drop-in replacement.",
-        FutureWarning,
-        stacklevel=2,
-    )
-    return _functional_call(module, parameters_and_buffers, args, kwargs, tie_weights=tie_weights, strict=strict)
+    """Call `module` with the given tensors in the place of the parameters and buffers of those names.
 
-
-def _functional_call(
-    module: Module,
-    parameters_and_buffers: dict[str, Tensor],
-    args: Any = None,
-    kwargs: dict[str, Any] | None = None,
-    *,
-    tie_weights: bool = True,
-    strict: bool = False,
-) -> Any:
-    """Call `module` with the given tensors in the place of the parameters and buffers of those names."""
+    They are one dictionary or several without common keys. `tie_weights` replaces every name of a shared tensor;
+    `strict` demands all names of the module and no other.
+    """
+    if not isinstance(parameters_and_buffers, dict):
+        merged: dict[str, Tensor] = {}
+        for part in parameters_and_buffers:
+            repeated = merged.keys() & part.keys()
+            if repeated:
+                raise ValueError(f"{sorted(repeated)[0]} appeared in multiple dictionaries; behavior of functional "
+                                 "call is ambiguous")  # fmt: skip
+            merged.update(part)
+        parameters_and_buffers = merged
     args = () if args is None else args if isinstance(args, tuple) else (args,)
     with _reparametrize_module(module, parameters_and_buffers, tie_weights=tie_weights, strict=strict):
         return module(*args, **(kwargs or {}))
