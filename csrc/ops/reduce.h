@@ -1,0 +1,261 @@
+// Reductions over any dimensions of a tensor with any strides.
+//
+// A policy F says how elements of type In become one Acc: F::row folds a contiguous run, F::columns folds rows into a
+// row, F::merge joins two partial results. The geometry (which dimensions, in which memory order, what goes to which
+// thread) is here, once. Work is cut at places that depend on the sizes alone, so results don't depend on the number of
+// threads.
+#pragma once
+#include <algorithm>
+#include <limits>
+
+#include "core/iterate.h"
+#include "core/op.h"
+#include "core/ops.h"
+#include "cpu/buffer.h"
+#include "cpu/kernels.h"
+#include "cpu/parallel.h"
+
+namespace rl {
+
+// ---------------------------------------------------------------- dimensions
+// The dimensions of a reduction as bits; none named means all. Raises for one named twice.
+uint64_t reduced_dims(const Dims& dims, int64_t ndim);
+Dims reduced_sizes(Ints sizes, uint64_t mask, bool keepdim);
+// A result of a reduction without keepdim, with its dimensions of size 1 put back, so that it broadcasts to the input.
+Tensor restore_dims(const Tensor& t, const Dims& dims, int64_t ndim, bool keepdim);
+int64_t reduced_count(Ints sizes, uint64_t mask);
+// Raises where a reduction without an identity meets nothing to reduce.
+void check_reducible(const char* op, const Tensor& self, const Dims& dims, bool named);
+
+// The dimensions of a tensor, outermost in memory first, neighbours of one kind merged, those of size 1 left out.
+struct Groups {
+    Dims sizes, strides;
+    uint64_t reduced = 0;
+    bool is_reduced(size_t i) const { return reduced >> i & 1; }
+    void add(int64_t size, int64_t stride, bool reduced_one);
+};
+Groups group_dims(const Tensor& x, uint64_t mask);
+// Memory in which group_dims ends with stride 1: x itself or a dense copy.
+Tensor with_unit_stride(const Tensor& x);
+// A dense result whose dimensions are in x's memory order, as the logical tensor of the given sizes.
+Tensor in_memory_order(const Tensor& x, uint64_t mask, DType dtype);
+
+// Walks over all indices of some dimensions, last fastest, keeping the offset.
+struct Walker {
+    const Dims &sizes, &strides;
+    Dims index;
+    int64_t offset = 0;
+    Walker(const Dims& s, const Dims& st, int64_t linear) : sizes(s), strides(st), index(s.size()) {
+        for (size_t d = s.size(); d-- > 0;) {
+            index[d] = linear % s[d];
+            linear /= s[d];
+            offset += index[d] * st[d];
+        }
+    }
+    void next() {
+        for (size_t d = sizes.size(); d-- > 0;) {
+            offset += strides[d];
+            if (++index[d] < sizes[d]) return;
+            offset -= strides[d] * sizes[d];
+            index[d] = 0;
+        }
+    }
+};
+
+// ---------------------------------------------------------------- policies
+// What the fold policies share: a plain loop for element types without a kernel. O has identity<A>() and step(a, x).
+template <class O, class T, class A>
+struct Fold {
+    using In = T;
+    using Acc = A;
+    static A row(const T* x, int64_t n) {
+        A a = O::template identity<A>();
+        for (int64_t i = 0; i < n; i++) a = O::step(a, A(x[i]));
+        return a;
+    }
+    static void columns(A* y, const T* x, int64_t rows, int64_t n, int64_t stride) {
+        std::fill(y, y + n, O::template identity<A>());
+        for (int64_t r = 0; r < rows; r++, x += stride)
+            for (int64_t i = 0; i < n; i++) y[i] = O::step(y[i], A(x[i]));
+    }
+    static A merge(A a, A b) { return O::step(a, b); }
+    static A identity() { return O::template identity<A>(); }
+};
+
+template <class T> inline constexpr bool has_kernels = std::is_same_v<T, float> || std::is_same_v<T, double>;
+// Integers and bools are added in int64.
+template <class T> using Wide = std::conditional_t<std::is_integral_v<T>, int64_t, T>;
+inline constexpr int64_t kShortRow = 16;  // below, a loop is faster than a call
+
+struct AddStep {
+    template <class A> static A identity() { return A(0); }
+    template <class A> static A step(A a, A x) {
+        if constexpr (std::is_integral_v<A>) return A(uint64_t(a) + uint64_t(x));  // wraps, as PyTorch's
+        else return a + x;
+    }
+};
+struct MulStep {
+    template <class A> static A identity() { return A(1); }
+    template <class A> static A step(A a, A x) {
+        if constexpr (std::is_integral_v<A>) return A(uint64_t(a) * uint64_t(x));
+        else return a * x;
+    }
+};
+
+template <class T> struct SumOf : Fold<AddStep, T, Wide<T>> {
+    using Base = Fold<AddStep, T, Wide<T>>;
+    using Acc = Wide<T>;
+    using Next = SumOf<Acc>;
+    static Acc row(const T* x, int64_t n) {
+        if constexpr (is_complex_v<T>) {
+            Acc r;
+            columns(&r, x, n, 1, 1);
+            return r;
+        } else if constexpr (std::is_same_v<T, bool>) return cpu::kernels().count_nonzero(reinterpret_cast<const uint8_t*>(x), n);
+        else if constexpr (has_kernels<T>) return n < kShortRow ? Base::row(x, n) : cpu::kernels().reduce<T>().sum(x, n);
+        else return Base::row(x, n);
+    }
+    static void columns(Acc* y, const T* x, int64_t rows, int64_t n, int64_t stride) {
+        if constexpr (is_complex_v<T>) {  // real and imaginary parts are columns
+            using R = typename T::value_type;
+            cpu::kernels().reduce<R>().sum_rows(reinterpret_cast<R*>(y), reinterpret_cast<const R*>(x), rows, 2 * n, 2 * stride);
+        } else if constexpr (has_kernels<T>) cpu::kernels().reduce<T>().sum_rows(y, x, rows, n, stride);
+        else Base::columns(y, x, rows, n, stride);
+    }
+};
+
+// ---------------------------------------------------------------- the engine
+inline constexpr int64_t kReduceBlock = 16 * cpu::kSumBlock;  // elements of a long run that are one unit of work
+
+// A long run: blocks, joined pairwise.
+template <class F> typename F::Acc reduce_run(const typename F::In* x, int64_t n) {
+    if (n <= kReduceBlock) return F::row(x, n);
+    int64_t blocks = (n + kReduceBlock - 1) / kReduceBlock;
+    cpu::Buffer<typename F::Acc> parts(blocks);
+    cpu::parallel_for(blocks, 2, [&](int64_t a, int64_t b) {
+        for (int64_t i = a; i < b; i++) parts.data[i] = F::row(x + i * kReduceBlock, std::min(kReduceBlock, n - i * kReduceBlock));
+    });
+    for (int64_t step = 1; step < blocks; step *= 2)
+        for (int64_t i = 0; i + step < blocks; i += 2 * step) parts.data[i] = F::merge(parts.data[i], parts.data[i + step]);
+    return parts.data[0];
+}
+
+template <class F> void reduce_rows(typename F::Acc* out, const typename F::In* x, const Dims& sizes, const Dims& strides, int64_t n) {
+    int64_t count = product(sizes);
+    if (count == 1) {
+        out[0] = reduce_run<F>(x, n);
+        return;
+    }
+    cpu::parallel_for(count, std::max<int64_t>(1, kGrain / std::max<int64_t>(n, 1)), [&](int64_t a, int64_t b) {
+        Walker w(sizes, strides, a);
+        for (int64_t i = a; i < b; i++, w.next()) out[i] = F::row(x + w.offset, n);
+    });
+}
+
+// sizes, strides: what is outside of the rows and columns.
+template <class F>
+void reduce_columns(typename F::Acc* out, const typename F::In* x, const Dims& sizes, const Dims& strides, int64_t rows, int64_t stride, int64_t n) {
+    int64_t count = product(sizes);
+    int64_t block = std::max<int64_t>(32, 2 * kReduceBlock / n);  // rows
+    if (count == 1 && rows >= 2 * block) {
+        int64_t blocks = (rows + block - 1) / block;
+        cpu::Buffer<typename F::Acc> parts(blocks * n);
+        cpu::parallel_for(blocks, 2, [&](int64_t a, int64_t b) {
+            for (int64_t i = a; i < b; i++) F::columns(parts.data + i * n, x + i * block * stride, std::min(block, rows - i * block), n, stride);
+        });
+        return reduce_columns<typename F::Next>(out, parts.data, sizes, strides, blocks, n, n);
+    }
+    constexpr int64_t strip = 1024;
+    int64_t strips = (n + strip - 1) / strip;
+    cpu::parallel_for(count * strips, std::max<int64_t>(1, kGrain / (rows * std::min(strip, n))), [&](int64_t a, int64_t b) {
+        Walker w(sizes, strides, a / strips);
+        for (int64_t i = a; i < b; i++) {
+            int64_t at = i % strips * strip;
+            F::columns(out + i / strips * n + at, x + w.offset + at, rows, std::min(strip, n - at), stride);
+            if ((i + 1) % strips == 0) w.next();
+        }
+    });
+}
+
+template <class F> void reduce_groups(typename F::Acc* out, const typename F::In* x, const Groups& g) {
+    size_t last = g.sizes.size() - 1, axis = last;
+    while (axis > 0 && !g.is_reduced(axis)) axis--;
+    bool any = g.is_reduced(axis), rows = !any || axis == last;
+    Groups rest;
+    Dims outer_sizes, outer_strides;  // what one pass does not look into
+    int64_t result_count = 1;
+    for (size_t i = 0; i <= last; i++) {
+        if (any && i == axis) continue;
+        result_count *= g.sizes[i];
+        if (rows || i != last) outer_sizes.push_back(g.sizes[i]), outer_strides.push_back(g.strides[i]);
+    }
+    bool more = g.reduced & ~(uint64_t(1) << axis);
+    cpu::Buffer<typename F::Acc> temporary(more ? result_count : 0);
+    typename F::Acc* to = more ? temporary.data : out;
+    if (rows) reduce_rows<F>(to, x, outer_sizes, outer_strides, any ? g.sizes[last] : 1);
+    else reduce_columns<F>(to, x, outer_sizes, outer_strides, g.sizes[axis], g.strides[axis], g.sizes[last]);
+    if (!more) return;
+    int64_t stride = result_count;
+    for (size_t i = 0; i <= last; i++) {
+        if (i == axis) continue;
+        stride /= g.sizes[i];
+        rest.add(g.sizes[i], stride, g.is_reduced(i));
+    }
+    reduce_groups<typename F::Next>(out, temporary.data, rest);
+}
+
+// The reduction of x, whose memory holds F::In, over the dimensions in mask, as a contiguous tensor of F::Acc.
+template <class F> Tensor reduce_tensor(const Tensor& x, uint64_t mask, bool keepdim) {
+    using Acc = typename F::Acc;
+    Dims sizes = reduced_sizes(x.sizes(), mask, keepdim);
+    if (x.is_contiguous() && (mask + 1) >> x.dim() && x.numel() > 0 && !x.lazy() && !x.is_meta()) {  // the whole of plain memory
+        Tensor r = empty(sizes, dtype_of<Acc>());
+        *r.data<Acc>() = reduce_run<F>(x.data<typename F::In>(), x.numel());
+        return r;
+    }
+    if (x.is_meta()) return empty(sizes, dtype_of<Acc>(), x.device());
+    if (x.numel() == 0) {
+        Tensor r = empty(sizes, dtype_of<Acc>());
+        std::fill_n(r.data<Acc>(), r.numel(), F::identity());
+        return r;
+    }
+    Tensor plain = with_unit_stride(resolve(x));
+    Tensor r = in_memory_order(plain, mask, dtype_of<Acc>());
+    reduce_groups<F>(r.data<Acc>(), plain.data<typename F::In>(), group_dims(plain, mask));
+    r = contiguous(r);
+    return keepdim ? alias(r, sizes, contiguous_strides(sizes), r->offset) : r;
+}
+
+// t in the type in which it is computed: float32 for 16-bit floating point.
+Tensor to_compute(const Tensor& t);
+inline bool is_plain(const Tensor& t) { return t.is_contiguous() && !t.lazy() && !t.is_meta() && !t->wrapper; }
+
+// ---------------------------------------------------------------- one dimension
+// Memory in which dim comes last, contiguous: a matrix of `count` rows of n elements (one element for a 0-dim tensor).
+struct Lanes {
+    Tensor memory;
+    int64_t count, n, dim;
+    Dims sizes;  // logical, of the input
+};
+Lanes lanes(const Tensor& t, int64_t dim);
+// A contiguous tensor for results that have n elements for each lane, in the lanes' order, and its logical view: lane
+// memory is written, then `finish` gives the contiguous result.
+Tensor lane_result(const Lanes& l, int64_t n, DType dtype);
+Tensor finish_lanes(const Lanes& l, const Tensor& memory, int64_t n);          // dim has n elements
+Tensor finish_reduced(const Lanes& l, const Tensor& memory, bool keepdim);     // dim is gone, or has one
+template <class F> void each_lane(const Lanes& l, F&& f) {
+    cpu::parallel_for(l.count, std::max<int64_t>(1, kGrain / 4 / std::max<int64_t>(l.n, 1)), [&](int64_t a, int64_t b) {
+        for (int64_t i = a; i < b; i++) f(i);
+    });
+}
+
+// NaN is larger than everything else, as in PyTorch's orders.
+template <class T> inline bool is_nan(T v) {
+    if constexpr (std::is_floating_point_v<T>) return v != v;
+    else if constexpr (is_complex_v<T>) return v.real() != v.real() || v.imag() != v.imag();
+    else return false;
+}
+template <class T> inline bool order_less(T a, T b) { return a < b || (is_nan(b) && !is_nan(a)); }
+template <class T> inline bool order_greater(T a, T b) { return order_less(b, a); }
+
+}  // namespace rl
