@@ -1,6 +1,8 @@
 #include "cpu/complex_math.h"
 
 #include <cmath>
+#include <limits>
+#include <utility>
 
 namespace rl::cpu::complex_math {
 namespace {
@@ -34,6 +36,7 @@ C<T> sinc_of(C<T> z) {
 template <class T>
 C<T> reciprocal_of(C<T> z) {
     const T a = z.real(), b = z.imag();
+    if (a == 0 && b == 0) return {std::numeric_limits<T>::infinity(), std::numeric_limits<T>::quiet_NaN()};
     if (std::abs(a) >= std::abs(b)) {
         const T q = b / a, d = a + b * q;
         return {1 / d, -q / d};

@@ -7,8 +7,9 @@ namespace rl::cpu::complex_math {
 
 #define RL_COMPLEX_UNARY(F)                                                                                         \
     F(exp)                                                                                                          \
-    F(exp2) F(expm1) F(log) F(log2) F(log10) F(log1p) F(sqrt) F(rsqrt) F(sin) F(cos) F(tan) F(asin) F(acos) F(atan) \
-        F(sinh) F(cosh) F(tanh) F(asinh) F(acosh) F(atanh) F(sigmoid) F(square) F(reciprocal) F(sign) F(sinc)
+    F(exp2)                                                                                                         \
+    F(expm1) F(log) F(log2) F(log10) F(log1p) F(sqrt) F(rsqrt) F(sin) F(cos) F(tan) F(asin) F(acos) F(atan) F(sinh) \
+        F(cosh) F(tanh) F(asinh) F(acosh) F(atanh) F(sigmoid) F(square) F(reciprocal) F(sign) F(sinc)
 #define RL_DECLARE(name)                             \
     std::complex<float> name(std::complex<float> z); \
     std::complex<double> name(std::complex<double> z);

@@ -173,8 +173,8 @@ struct Kernels {
     void (*f64_to_f32)(float* y, const double* x, int64_t n);
 
     // y[c * y_stride + r] = x[r * x_stride + c] for r < rows, c < columns; strides in elements, element size 1, 2, 4, 8
-    // or 16. `stream` bypasses the cache where the rows of y are aligned to 64 bytes: two to five times faster for results
-    // of 4 MB and more.
+    // or 16. `stream` bypasses the cache where the rows of y are aligned to 64 bytes: two to five times faster for
+    // results of 4 MB and more.
     void (*transpose)(void* y, const void* x, int64_t rows, int64_t columns, int64_t x_stride, int64_t y_stride,
                       int element_size, bool stream);
     // n elements of size 1, 2, 4, 8 or 16, each a copy of *value.

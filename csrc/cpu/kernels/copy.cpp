@@ -34,11 +34,12 @@ struct Block {
         RL_UNROLL
         for (int s = 0; s < stages; s += 2) {
             interleave(b, a, index);
-            if (s + 1 < stages)
+            if (s + 1 < stages) {
                 interleave(a, b, index);
-            else
+            } else {
                 RL_UNROLL
-            for (int i = 0; i < N; ++i) a[i] = b[i];
+                for (int i = 0; i < N; ++i) a[i] = b[i];
+            }
         }
         RL_UNROLL
         for (int i = 0; i < N; ++i) __builtin_memcpy(y + i * y_stride, &a[i], Bytes);
