@@ -1,0 +1,153 @@
+// What indexing operators share: integer indices, the places in memory they lead to, and loops over those.
+#pragma once
+#include <algorithm>
+#include <vector>
+
+#include "core/iterate.h"
+#include "core/op.h"
+#include "core/ops.h"
+#include "cpu/parallel.h"
+
+namespace rl {
+
+// Contiguous int64 values of an index tensor of an integral dtype.
+Tensor index_values(const Tensor& index);
+// Brings every value to 0..size-1 (negative ones count from the end if `wrap`), raising where one is out of range.
+enum class BadIndex : uint8_t { Index, Runtime, RangeInSelf, Tried };
+Tensor checked_indices(const Tensor& index, int64_t size, int64_t dim, bool wrap, BadIndex kind);
+// Offsets, in elements, of all elements of the given geometry in order.
+std::vector<int64_t> offsets_of(Ints sizes, Ints strides);
+// The dimensions of a geometry without one of them, and offsets before and behind it.
+std::vector<int64_t> offsets_before(const Tensor& t, int64_t dim);
+std::vector<int64_t> offsets_behind(const Tensor& t, int64_t dim);
+
+// Every combination of an outer, an indexed and an inner place, in this order. `run`: the inner places are consecutive.
+struct Places {
+    std::vector<int64_t> outer, index, inner;
+    bool run = false;
+    int64_t rows() const { return int64_t(outer.size() * index.size()); }
+    int64_t width() const { return int64_t(inner.size()); }
+    void find_run() {
+        run = true;
+        for (size_t i = 0; i < inner.size() && run; i++) run = inner[i] == int64_t(i);
+    }
+};
+Places places_along(const Tensor& t, int64_t dim, const Tensor& checked);
+
+struct Bytes16 {
+    uint64_t a, b;
+};
+// f(Tag<U>) with an unsigned type of the element's size: for moves, which don't care what the bits mean.
+template <class F> void dispatch_size(int64_t size, F&& f) {
+    switch (size) {
+        case 1: return f(Tag<uint8_t>{});
+        case 2: return f(Tag<uint16_t>{});
+        case 4: return f(Tag<uint32_t>{});
+        case 8: return f(Tag<uint64_t>{});
+        default: return f(Tag<Bytes16>{});
+    }
+}
+
+// out (contiguous) = the elements of `in` at the places.
+void read_places(char* out, const char* in, const Places& p, int64_t itemsize);
+
+// f(out element, src element) for every place in order; src is contiguous, or one element where src_step is 0. The work
+// is divided so that a place is always met by one thread, in order: results don't depend on the number of threads.
+template <class T, class F> void update_places(T* out, const T* src, int64_t src_step, const Places& p, F f) {
+    int64_t n = int64_t(p.index.size()), w = p.width(), outer = int64_t(p.outer.size());
+    auto part = [&](int64_t o0, int64_t o1, int64_t k0, int64_t k1) {
+        for (int64_t o = o0; o < o1; o++)
+            for (int64_t i = 0; i < n; i++) {
+                T* base = out + p.outer[o] + p.index[i];
+                const T* s = src + (o * n + i) * w * src_step;
+                if (p.run && src_step == 1)
+                    for (int64_t k = k0; k < k1; k++) f(base[k], s[k]);
+                else
+                    for (int64_t k = k0; k < k1; k++) f(base[p.inner[k]], s[k * src_step]);
+            }
+    };
+    int64_t total = outer * n * w;
+    if (outer >= 2) cpu::parallel_for(outer, std::max<int64_t>(2, kGrain * outer / std::max<int64_t>(total, 1)), [&](int64_t a, int64_t b) { part(a, b, 0, w); });
+    else if (outer == 1 && w >= 32) cpu::parallel_for(w, std::max<int64_t>(32, kGrain * w / std::max<int64_t>(total, 1)), [&](int64_t a, int64_t b) { part(0, 1, a, b); });
+    else part(0, outer, 0, w);
+}
+
+// Numbers as kernels add and compare them: 16-bit floats through float, bool as logic.
+template <class T> inline T plus(T a, T b) {
+    if constexpr (std::is_same_v<T, bool>) return a || b;
+    else if constexpr (std::is_same_v<T, ComplexHalf>) return T(c64(a) + c64(b));
+    else if constexpr (is_small_float_v<T>) return T(float(a) + float(b));
+    else return T(a + b);
+}
+template <class T> inline T times(T a, T b) {
+    if constexpr (std::is_same_v<T, bool>) return a && b;
+    else if constexpr (std::is_same_v<T, ComplexHalf>) return T(c64(a) * c64(b));
+    else if constexpr (is_small_float_v<T>) return T(float(a) * float(b));
+    else return T(a * b);
+}
+template <class T> inline bool is_nan(T a) {
+    if constexpr (is_small_float_v<T>) return std::isnan(float(a));
+    else if constexpr (std::is_floating_point_v<T>) return std::isnan(a);
+    else return false;
+}
+template <class T> inline T larger(T a, T b) {
+    if constexpr (is_complex_v<T>) raise(Err::Runtime, "amax is not defined for complex numbers");
+    else if constexpr (is_small_float_v<T>) return is_nan(a) || float(a) >= float(b) ? a : b;
+    else return is_nan(a) || a >= b ? a : b;
+}
+template <class T> inline T smaller(T a, T b) {
+    if constexpr (is_complex_v<T>) raise(Err::Runtime, "amin is not defined for complex numbers");
+    else if constexpr (is_small_float_v<T>) return is_nan(a) || float(a) <= float(b) ? a : b;
+    else return is_nan(a) || a <= b ? a : b;
+}
+
+enum class Reduce : uint8_t { Assign, Sum, Prod, Mean, Amax, Amin };
+// The value that a reduction starts from.
+Scalar identity_of(Reduce r, DType t);
+// f(Tag<T>, function of two elements that writes the first) for a reduction over elements of type t.
+template <class F> void with_reduction(Reduce r, DType t, F&& f) {
+    dispatch(t, [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        switch (r) {
+            case Reduce::Assign: return f(tag, [](T& a, const T& b) { a = b; });
+            case Reduce::Sum:
+            case Reduce::Mean: return f(tag, [](T& a, const T& b) { a = plus(a, b); });
+            case Reduce::Prod: return f(tag, [](T& a, const T& b) { a = times(a, b); });
+            case Reduce::Amax: return f(tag, [](T& a, const T& b) { a = larger(a, b); });
+            case Reduce::Amin: return f(tag, [](T& a, const T& b) { a = smaller(a, b); });
+        }
+    });
+}
+
+// Raises where src lies in memory that is written to; where that is hard to say a copy is returned.
+Tensor apart_from(const Tensor& out, const Tensor& src);
+
+// An operator whose result is self with some places changed: O::apply(r, arguments...) checks the arguments and changes r
+// (of any strides, without lazy bits); it must not touch memory where r is meta.
+template <class O, class... P> struct Update : Op<O> {
+    static constexpr const char* kCategory = "Update";
+    static constexpr uint32_t kForms = FUNCTION | METHOD | INPLACE | OUT;
+    static Tensor forward(const Tensor& self, const P&... p) {
+        Tensor r = clone_raw(self);
+        O::apply(r, p...);
+        return r;
+    }
+    static void into(const Tensor& out, bool inplace, const Tensor& self, const P&... p) {
+        const char* name = op_info<O>()->name.c_str();
+        if (!inplace && !out.is(self)) {
+            check(out.dtype() == self.dtype(), name, "(): Expected out tensor to have dtype ", rl::name(self.dtype()), ", but got ", rl::name(out.dtype()), " instead");
+            check(!may_overlap_itself(out), "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before performing the operation. (", name, ")");
+            resize_output(name, out, self.sizes());
+            if (!out.is_meta()) copy_raw(out, resolve(self));
+        }
+        if (!out.lazy()) return O::apply(out, p...);
+        Tensor t = clone_raw(out);
+        O::apply(t, p...);
+        NoGrad guard;
+        copy_(out, t);
+    }
+};
+
+void masked_fill_raw(const Tensor& out, const Tensor& mask, const Scalar& value);  // mask broadcasts to out
+Tensor nonzero_raw(const Tensor& t);  // (dimensions, count), int64
+}  // namespace rl

@@ -1,0 +1,355 @@
+// gather, and its opposites scatter, scatter_add and scatter_reduce; index_reduce.
+#include "ops/index_core.h"
+
+namespace rl {
+
+namespace {
+// The index tensor of gather and scatter, row by row (a row: along its last dimension). An element k of a row that
+// starts at `at` leads to place base + k * step + index[at + k] * stride of the other tensor.
+struct Rows {
+    Tensor index;  // contiguous int64, checked
+    int64_t dim, stride, step, length, rows;
+    Dims sizes, strides;  // of the index without its last dimension; the other tensor's strides, 0 along dim
+
+    Rows(const Tensor& other, int64_t d, const Tensor& checked) : index(checked), dim(d) {
+        int64_t n = index.dim();
+        stride = other.dim() ? other.strides()[d] : 1;
+        if (n == 0) {
+            step = 0, length = 1, rows = 1;
+            return;
+        }
+        step = d == n - 1 || other.dim() == 0 ? 0 : other.strides()[n - 1];
+        length = index.sizes()[n - 1];
+        for (int64_t i = 0; i + 1 < n; i++) {
+            sizes.push_back(index.sizes()[i]);
+            strides.push_back(i == d || other.dim() == 0 ? 0 : other.strides()[i]);
+        }
+        rows = product(sizes);
+    }
+    int64_t base(int64_t row) const {
+        int64_t b = 0;
+        for (size_t i = sizes.size(); i-- > 0;) {
+            b += row % sizes[i] * strides[i];
+            row /= sizes[i];
+        }
+        return b;
+    }
+    bool along_rows() const { return step == 0; }  // dim is the last: rows don't meet each other's places
+};
+
+// f(other element, position in the index tensor), every element of `out` by one thread in a fixed order.
+template <class T, class F> void each_place(T* out, const Rows& r, F f) {
+    const int64_t* index = r.index.data<int64_t>();
+    auto part = [&](int64_t r0, int64_t r1, int64_t k0, int64_t k1) {
+        for (int64_t row = r0; row < r1; row++) {
+            T* base = out + r.base(row);
+            for (int64_t k = k0; k < k1; k++) f(base[k * r.step + index[row * r.length + k] * r.stride], row * r.length + k);
+        }
+    };
+    if (r.along_rows()) cpu::parallel_for(r.rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(r.length, 1)), [&](int64_t a, int64_t b) { part(a, b, 0, r.length); });
+    else if (r.length >= 32) cpu::parallel_for(r.length, std::max<int64_t>(32, kGrain / std::max<int64_t>(r.rows, 1)), [&](int64_t a, int64_t b) { part(0, r.rows, a, b); });
+    else part(0, r.rows, 0, r.length);
+}
+
+// Checks of shapes; `src` undefined for gather.
+void check_shapes(const Tensor& self, int64_t d, const Tensor& index, const Tensor& src) {
+    auto dims = [](const Tensor& t) { return std::max<int64_t>(t.dim(), 1); };
+    auto size = [](const Tensor& t, int64_t i) { return t.dim() ? t.sizes()[i] : 1; };
+    check(dims(index) == dims(self), "Index tensor must have the same number of dimensions as ", src ? "self" : "input", " tensor (index ", index.sizes(), ", ", src ? "self " : "input ", self.sizes(), ")");
+    check(!src || dims(src) == dims(index), "Index tensor must have the same number of dimensions as src tensor (index ", index.sizes(), ", src ", src ? src.sizes() : Dims(), ")");
+    for (int64_t i = 0; i < dims(index); i++) {
+        if (!src) check(i == d || size(index, i) <= size(self, i), "Size does not match at dimension ", i, " expected index ", index.sizes(), " to be no larger than self ", self.sizes(), " apart from dimension ", d);
+        else check((i == d || size(index, i) <= size(self, i)) && size(index, i) <= size(src, i), "Expected index ", index.sizes(), " to be no larger than self ", self.sizes(), " apart from dimension ", d, " and to be no larger size than src ", src.sizes());
+    }
+}
+// The part of src that the index covers, contiguous.
+Tensor covered(const Tensor& src, const Tensor& index) { return contiguous(alias(src, index.sizes(), src.dim() == index.dim() ? Ints(src.strides()) : Ints(contiguous_strides(index.sizes())), src->offset)); }
+// A gradient of the covered part, with zeros for the rest.
+Tensor uncovered(Tensor g, const Dims& sizes) {
+    if (g.dim() != int64_t(sizes.size())) return reshape(g, sizes);
+    for (int64_t d = 0; d < g.dim(); d++) {
+        if (g.sizes()[d] == sizes[d]) continue;
+        Dims rest = g.sizes();
+        rest[d] = sizes[d] - g.sizes()[d];
+        g = cat(Tensors{g, zeros(rest, g.dtype(), g.device())}, d);
+    }
+    return g;
+}
+}  // namespace
+
+struct Gather : Op<Gather> {
+    SIG("gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False, Tensor? out=None) -> Tensor");
+    DOC("For each element of index the element of self at that place along dim and at the same place in other dimensions.");
+    using Saves = Save<In<2>>;
+    static Tensor forward(const Tensor& self, int64_t dim, const Tensor& index, bool) {
+        int64_t d = wrap_dim(dim, self.dim());
+        check(index.numel() == 0 || index.dtype() == DType::Int64 || index.dtype() == DType::Int32, "gather(): Expected dtype int32/int64 for index");
+        Tensor r = empty(index.sizes(), self.dtype(), self.device());
+        if (index.numel() == 0) return r;
+        check_shapes(self, d, index, Tensor());
+        if (r.is_meta()) return r;
+        Tensor s = resolve(self);
+        Rows rows(s, d, checked_indices(index, self.dim() ? self.sizes()[d] : 1, d, false, BadIndex::Runtime));
+        dispatch_size(itemsize(s.dtype()), [&](auto tag) {
+            using T = typename decltype(tag)::type;
+            T* out = r.data<T>();
+            each_place(s.data<T>(), rows, [out](const T& v, int64_t i) { out[i] = v; });
+        });
+        return r;
+    }
+    static Grads backward(Ctx& c, const Tensor& g) {
+        if (c.in<2>().numel() == 0) return {zeros(c.sizes<0>(), g.dtype(), g.device())};
+        return {scatter_add(zeros(c.sizes<0>(), g.dtype(), g.device()), c.arg<1>(), c.in<2>(), g)};
+    }
+};
+OP(Gather);
+
+// ---------------------------------------------------------------- scatter
+static void scatter_into(const char* op, const Tensor& r, int64_t dim, const Tensor& index, const Operand& src, Reduce reduce) {
+    int64_t d = wrap_dim(dim, r.dim());
+    check(index.numel() == 0 || index.dtype() == DType::Int64 || index.dtype() == DType::Int32, op, "(): Expected dtype int32/int64 for index");
+    check(!src.tensor || src.tensor->dtype() == r.dtype(), op, "(): Expected self.dtype to be equal to src.dtype");
+    if (index.numel() == 0) return;
+    check_shapes(r, d, index, src.tensor ? *src.tensor : Tensor());
+    if (r.is_meta()) return;
+    Rows rows(r, d, checked_indices(index, r.dim() ? r.sizes()[d] : 1, d, false, BadIndex::Runtime));
+    Tensor values = src.tensor ? covered(apart_from(r, *src.tensor), index) : scalar_tensor(src.scalar, r.dtype());
+    int64_t step = src.tensor ? 1 : 0;
+    with_reduction(reduce, r.dtype(), [&](auto tag, auto f) {
+        using T = typename decltype(tag)::type;
+        const T* v = values.data<T>();
+        each_place(r.data<T>(), rows, [v, step, f](T& place, int64_t i) { f(place, v[i * step]); });
+    });
+}
+static Reduce old_reduce(const std::string& name) {
+    check(name == "add" || name == "multiply", "reduce argument must be either add or multiply.");
+    return name == "add" ? Reduce::Sum : Reduce::Prod;
+}
+
+struct Scatter : Update<Scatter, int64_t, Tensor, Operand> {
+    SIG("scatter.src(Tensor self, int dim, Tensor index, Operand src, *, Tensor? out=None) -> Tensor");
+    DOC("self with the elements of src, or one number, written to the places that index names along dim.");
+    using Saves = Save<In<2>>;
+    static void apply(const Tensor& r, int64_t dim, const Tensor& index, const Operand& src) { scatter_into("scatter", r, dim, index, src, Reduce::Assign); }
+    static Grads backward(Ctx& c, const Tensor& g) {
+        Grads r(3);
+        if (c.needs<0>()) r[0] = scatter(g, c.arg<1>(), c.in<2>(), Scalar(0));
+        if (c.needs<3>()) r[2] = uncovered(gather(g, c.arg<1>(), c.in<2>()), c.sizes<3>());
+        return r;
+    }
+};
+struct ScatterValue : Composite<ScatterValue> {  // the number by its own name
+    SIG("scatter.value(Tensor self, int dim, Tensor index, Scalar value) -> Tensor");
+    DOC("self with a number written to the places that index names along dim.");
+    static Tensor forward(const Tensor& self, int64_t dim, const Tensor& index, const Scalar& value) { return call<Scatter>(self, dim, index, value); }
+};
+struct ScatterOld : Update<ScatterOld, int64_t, Tensor, Operand, std::string> {
+    SIG("scatter.reduce(Tensor self, int dim, Tensor index, Operand src, *, str reduce, Tensor? out=None) -> Tensor");
+    DOC("self with the elements of src, or one number, added to or multiplied into the places that index names.");
+    static void apply(const Tensor& r, int64_t dim, const Tensor& index, const Operand& src, const std::string& reduce) { scatter_into("scatter", r, dim, index, src, old_reduce(reduce)); }
+};
+struct ScatterOldValue : Update<ScatterOldValue, int64_t, Tensor, Scalar, std::string> {
+    SIG("scatter.value_reduce(Tensor self, int dim, Tensor index, Scalar value, *, str reduce, Tensor? out=None) -> Tensor");
+    DOC("self with a number added to or multiplied into the places that index names.");
+    static void apply(const Tensor& r, int64_t dim, const Tensor& index, const Scalar& value, const std::string& reduce) { scatter_into("scatter", r, dim, index, value, old_reduce(reduce)); }
+};
+OP(Scatter);
+OP(ScatterValue);
+OP(ScatterOld);
+OP(ScatterOldValue);
+
+struct ScatterAdd : Update<ScatterAdd, int64_t, Tensor, Tensor> {
+    SIG("scatter_add(Tensor self, int dim, Tensor index, Tensor src, *, Tensor? out=None) -> Tensor");
+    DOC("self with the elements of src added to the places that index names along dim.");
+    using Saves = Save<In<2>>;
+    static void apply(const Tensor& r, int64_t dim, const Tensor& index, const Tensor& src) { scatter_into("scatter_add", r, dim, index, src, Reduce::Sum); }
+    static Grads backward(Ctx& c, const Tensor& g) {
+        Grads r(3);
+        if (c.needs<0>()) r[0] = g;
+        if (c.needs<3>()) r[2] = uncovered(gather(g, c.arg<1>(), c.in<2>()), c.sizes<3>());
+        return r;
+    }
+};
+OP(ScatterAdd);
+
+// ---------------------------------------------------------------- scatter_reduce and index_reduce
+namespace {
+Reduce reduction_named(const std::string& name, bool with_sum) {
+    if (name == "prod") return Reduce::Prod;
+    if (name == "mean") return Reduce::Mean;
+    if (name == "amax") return Reduce::Amax;
+    if (name == "amin") return Reduce::Amin;
+    check(with_sum, "index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got ", name, ".");
+    check(name == "sum", "reduce argument must be either sum, prod, mean, amax or amin, got ", name);
+    return Reduce::Sum;
+}
+// r / count, where an integer mean is rounded down.
+void divide_raw(const Tensor& r, const Tensor& count) {
+    Tensor q = contiguous(r), n = contiguous(count);
+    dispatch(r.dtype(), [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        T* p = q.data<T>();
+        const T* d = n.data<T>();
+        for (int64_t i = 0; i < q.numel(); i++) {
+            if constexpr (std::is_same_v<T, bool>) p[i] = p[i] && d[i];
+            else if constexpr (std::is_same_v<T, ComplexHalf>) p[i] = T(c64(p[i]) / c64(d[i]));
+            else if constexpr (is_small_float_v<T>) p[i] = T(float(p[i]) / float(d[i]));
+            else if constexpr (std::is_integral_v<T> && std::is_signed_v<T>) p[i] = T(p[i] / d[i] - (p[i] % d[i] != 0 && (p[i] < 0) != (d[i] < 0)));
+            else p[i] = T(p[i] / d[i]);
+        }
+    });
+    if (!q.is(r)) copy_raw(r, q);
+}
+
+// What scatter_reduce and index_reduce do alike. An Along reads, adds, erases and reduces at the indexed places.
+template <class Along> void reduce_into(const Along& along, const Tensor& r, const Tensor& src, Reduce reduce, bool include_self) {
+    Tensor count;
+    bool mean = reduce == Reduce::Mean && !r.is_meta();
+    if (mean) {
+        count = include_self ? ones(r.sizes(), r.dtype()) : zeros(r.sizes(), r.dtype());
+        along.write(count, ones(src.sizes(), r.dtype()), Reduce::Sum);
+        if (!include_self) masked_fill_raw(count, logical_not(to(count, DType::Bool)), Scalar(1));
+    }
+    if (!include_self) along.write(r, identity_of(reduce, r.dtype()), Reduce::Assign);
+    along.write(r, src, reduce);
+    if (mean) divide_raw(r, count);
+}
+
+// Derivatives with respect to self and src. Places share the gradient of a maximum evenly; the derivative of a product
+// is the product of the others, which where a factor is zero can't be had by division.
+template <class Along> std::pair<Tensor, Tensor> reduce_backward(const Along& along, const Tensor& g, const Tensor& self, const Tensor& src, const Tensor& result, Reduce reduce, bool include_self) {
+    Tensor gs, gr;
+    switch (reduce) {
+        case Reduce::Sum: gs = g, gr = along.read(g); break;
+        case Reduce::Mean: {
+            Tensor n = include_self ? ones_like(g) : zeros_like(g);
+            n = along.add(n, ones(src.sizes(), g.dtype(), g.device()));
+            n = masked_fill(n, eq(n, Scalar(0)), Scalar(1));
+            gs = g / n, gr = along.read(gs);
+            break;
+        }
+        case Reduce::Prod: {
+            Tensor kept = masked_fill(self, eq(self, Scalar(0)), Scalar(1));
+            gs = g * along.reduce(kept, src, reduce, include_self) / kept;
+            Tensor zero = eq(src, Scalar(0));
+            Tensor zeros_at = along.read(along.add(zeros_like(self), to(zero, self.dtype())));
+            Tensor only = logical_and(zero, eq(zeros_at, Scalar(1)));
+            Tensor without = along.reduce(self, masked_fill(src, only, Scalar(1)), reduce, include_self);
+            gr = where(only, along.read(g * without), along.read(g * result) / masked_fill(src, zero, Scalar(1)));
+            break;
+        }
+        default: {
+            Tensor mine = to(eq(self, result), g.dtype()), theirs = to(eq(src, along.read(result)), g.dtype());
+            Tensor share = g / along.add(include_self ? mine : along.erase(mine), theirs);
+            gs = mine * share, gr = theirs * along.read(share);
+        }
+    }
+    if (!include_self) gs = along.erase(gs);
+    return {gs, gr};
+}
+}  // namespace
+
+struct ScatterReduce : Update<ScatterReduce, int64_t, Tensor, Tensor, std::string, bool> {
+    SIG("scatter_reduce.two(Tensor self, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True, Tensor? out=None) -> Tensor");
+    DOC("Sums, products, means or extrema of the elements of src that index sends to the same place of self.");
+    using Saves = Save<In<0>, In<2>, In<3>, Out<0>>;
+    struct Along {
+        int64_t dim;
+        Tensor index;
+        void write(const Tensor& r, const Operand& src, Reduce reduce) const { scatter_into("scatter_reduce", r, dim, index, src, reduce); }
+        Tensor read(const Tensor& t) const { return gather(t, dim, index); }
+        Tensor add(const Tensor& t, const Tensor& src) const { return scatter_add(t, dim, index, src); }
+        Tensor erase(const Tensor& t) const { return scatter(t, dim, index, Scalar(0)); }
+        Tensor reduce(const Tensor& t, const Tensor& src, Reduce r, bool include_self) const {
+            static const char* names[] = {"", "sum", "prod", "mean", "amax", "amin"};
+            return call<ScatterReduce>(t, dim, index, src, std::string(names[int(r)]), include_self);
+        }
+    };
+    static void apply(const Tensor& r, int64_t dim, const Tensor& index, const Tensor& src, const std::string& reduce, bool include_self) {
+        Reduce how = reduction_named(reduce, true);
+        check(!r.is_complex() || (how != Reduce::Amax && how != Reduce::Amin), "scatter_reduce(): ", reduce, " is not defined for complex numbers");
+        reduce_into(Along{dim, index}, r, src, how, include_self);
+    }
+    static Grads backward(Ctx& c, const Tensor& g) {
+        Tensor index = c.in<2>(), src = c.in<3>();
+        if (index.numel() == 0) return {g, Tensor(), zeros(c.sizes<3>(), g.dtype(), g.device())};
+        for (int64_t d = 0; d < index.dim() && src.dim() == index.dim(); d++) src = slice(src, d, 0, index.sizes()[d]);
+        auto [gs, gr] = reduce_backward(Along{c.arg<1>(), index}, g, c.in<0>(), src, c.out(), reduction_named(c.arg<4>(), true), c.arg<5>());
+        Grads r(3);
+        if (c.needs<0>()) r[0] = gs;
+        if (c.needs<3>()) r[2] = uncovered(gr, c.sizes<3>());
+        return r;
+    }
+};
+OP(ScatterReduce);
+
+struct IndexReduce : Update<IndexReduce, int64_t, Tensor, Tensor, std::string, bool> {
+    SIG("index_reduce(Tensor self, int dim, Tensor index, Tensor source, str reduce, *, bool include_self=True, Tensor? out=None) -> Tensor");
+    DOC("Products, means or extrema of the slices of source that index sends to the same slice of self.");
+    using Saves = Save<In<0>, In<2>, In<3>, Out<0>>;
+    // As scatter_reduce with the index repeated over the other dimensions.
+    struct Along {
+        int64_t dim;
+        Tensor index;
+        ScatterReduce::Along full(const Tensor& like) const {
+            int64_t d = wrap_dim(dim, like.dim());
+            Dims sizes = like.sizes(), strides(sizes.size());
+            if (sizes.empty()) return {0, reshape(index, {})};
+            sizes[d] = index.numel();
+            strides[d] = index.dim() ? index.strides()[0] : 1;
+            return {d, alias(index, sizes, strides, index->offset)};
+        }
+        void write(const Tensor& r, const Operand& src, Reduce reduce) const { full(r).write(r, src, reduce); }
+        Tensor read(const Tensor& t) const { return index_select(t, dim, index); }
+        Tensor add(const Tensor& t, const Tensor& src) const { return index_add(t, dim, index, src); }
+        Tensor erase(const Tensor& t) const { return full(t).erase(t); }
+        Tensor reduce(const Tensor& t, const Tensor& src, Reduce r, bool include_self) const {
+            static const char* names[] = {"", "", "prod", "mean", "amax", "amin"};
+            return call<IndexReduce>(t, dim, index, src, std::string(names[int(r)]), include_self);
+        }
+    };
+    static void apply(const Tensor& r, int64_t dim, const Tensor& index, const Tensor& source, const std::string& reduce, bool include_self) {
+        Reduce how = reduction_named(reduce, false);
+        int64_t d = wrap_dim(dim, r.dim());
+        check(index.dtype() == DType::Int64 || index.dtype() == DType::Int32, "index_reduce(): Expected dtype int32/int64 for index");
+        check(index.dim() <= 1, Err::Index, "index_reduce(): Index is supposed to be a vector");
+        check(r.dtype() == source.dtype(), "index_reduce(): self (", title(r.dtype()), ") and source (", title(source.dtype()), ") must have the same scalar type");
+        check(index.numel() == (source.dim() ? source.size(d) : 1), "index_reduce(): Number of indices (", index.numel(), ") should be equal to source.size(dim): (", source.dim() ? source.size(d) : 1, "), for dim: ", d);
+        bool fits = r.dim() == source.dim();
+        for (int64_t i = 0; fits && i < source.dim(); i++) fits = i == d || r.sizes()[i] == source.sizes()[i];
+        check(fits, "source tensor shape must match self tensor shape, excluding the specified dimension. Got self.shape = ", r.sizes(), " source.shape = ", source.sizes());
+        reduce_into(Along{dim, index}, r, source, how, include_self);
+    }
+    static Grads backward(Ctx& c, const Tensor& g) {
+        auto [gs, gr] = reduce_backward(Along{c.arg<1>(), c.in<2>()}, g, c.in<0>(), c.in<3>(), c.out(), reduction_named(c.arg<4>(), false), c.arg<5>());
+        Grads r(3);
+        if (c.needs<0>()) r[0] = gs;
+        if (c.needs<3>()) r[2] = gr;
+        return r;
+    }
+};
+OP(IndexReduce);
+
+struct TakeAlongDim : Composite<TakeAlongDim> {
+    SIG("take_along_dim(Tensor self, Tensor indices, int? dim=None, *, Tensor? out=None) -> Tensor");
+    DOC("gather with self and indices broadcast against each other in all dimensions but dim; of the flattened self without dim.");
+    static Tensor forward(const Tensor& self, const Tensor& indices, const OptInt& dim) {
+        check(indices.dtype() == DType::Int64, "torch.take_along_dim(): dtype of indices should be Long but got ", title(indices.dtype()));
+        if (!dim) return gather(reshape(self, {-1}), 0, reshape(indices, {-1}));
+        check(self.dim() == indices.dim(), "torch.take_along_dim(): input and indices should have the same number of dimensions, but got ", self.dim(), " dimensions for input, and ", indices.dim(), " dimensions for indices");
+        int64_t d = wrap_dim(*dim, self.dim());
+        Dims a = self.sizes(), b = indices.sizes();
+        int64_t na = a.empty() ? 1 : a[d], nb = b.empty() ? 1 : b[d];
+        if (!a.empty()) a[d] = b[d] = 1;
+        Dims sa = broadcast(a, b), sb = sa;
+        if (!sa.empty()) sa[d] = na, sb[d] = nb;
+        return gather(expand(self, sa), d, expand(indices, sb));
+    }
+};
+OP(TakeAlongDim);
+
+Tensor gather(const Tensor& a, int64_t dim, const Tensor& index) { return call<Gather>(a, dim, index, false); }
+Tensor scatter(const Tensor& a, int64_t dim, const Tensor& index, const Operand& src) { return call<Scatter>(a, dim, index, src); }
+Tensor scatter_add(const Tensor& a, int64_t dim, const Tensor& index, const Tensor& src) { return call<ScatterAdd>(a, dim, index, src); }
+
+}  // namespace rl
