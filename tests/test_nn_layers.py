@@ -423,6 +423,4 @@ def test_embedding_from_pretrained_is_frozen():
 
 if __name__ == "__main__":
     table = {expression: run(expression, inputs) for expression, inputs in ROWS.items()}
-    REFERENCE.write_text(
-        "{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in table.items()) + "\n}\n"
-    )
+    REFERENCE.write_text("{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in table.items()) + "\n}\n")

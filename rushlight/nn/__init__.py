@@ -39,4 +39,3 @@ def __getattr__(name: str) -> Any:
     }
     reason = f": {reasons[name]}" if name in reasons else ""
     raise AttributeError(f"module 'torch.nn' has no attribute {name!r}{reason}")
-

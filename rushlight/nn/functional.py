@@ -110,7 +110,9 @@ def __getattr__(name: str) -> NoReturn:
     if name in _ABSENT:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}: {_ABSENT[name]}")
     if name in _NATIVE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}: this build of Rushlight lacks the operator")
+        raise AttributeError(
+            f"module {__name__!r} has no attribute {name!r}: this build of Rushlight lacks the operator"
+        )
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -42,16 +42,12 @@ def calculate_gain(nonlinearity: str, param: int | float | None = None) -> float
     raise ValueError(f"Unsupported nonlinearity {nonlinearity}")
 
 
-def _no_grad_uniform_(
-    tensor: Tensor, a: float, b: float, generator: "rushlight.Generator | None" = None
-) -> Tensor:
+def _no_grad_uniform_(tensor: Tensor, a: float, b: float, generator: "rushlight.Generator | None" = None) -> Tensor:
     with rushlight.no_grad():
         return tensor.uniform_(a, b, generator=generator)
 
 
-def _no_grad_normal_(
-    tensor: Tensor, mean: float, std: float, generator: "rushlight.Generator | None" = None
-) -> Tensor:
+def _no_grad_normal_(tensor: Tensor, mean: float, std: float, generator: "rushlight.Generator | None" = None) -> Tensor:
     with rushlight.no_grad():
         return tensor.normal_(mean, std, generator=generator)
 
@@ -66,9 +62,7 @@ def _no_grad_zero_(tensor: Tensor) -> Tensor:
         return tensor.zero_()
 
 
-def uniform_(
-    tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: "rushlight.Generator | None" = None
-) -> Tensor:
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: "rushlight.Generator | None" = None) -> Tensor:
     """Fill with draws from the uniform distribution on [a, b)."""
     return _no_grad_uniform_(tensor, a, b, generator)
 
@@ -231,7 +225,10 @@ def kaiming_normal_(
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: "rushlight.Generator | None" = None) -> Tensor:
-    """Fill with a random (semi-)orthogonal matrix; dimensions after the first count as one. Source: Saxe et al., 2013."""
+    """Fill with a random (semi-)orthogonal matrix; dimensions after the first count as one.
+
+    Source: Saxe et al., 2013.
+    """
     if tensor.dim() < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
     if tensor.numel() == 0:

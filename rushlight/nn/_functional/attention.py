@@ -127,9 +127,7 @@ def _check_embed(query: Tensor, embed_dim_to_check: int, num_heads: int) -> int:
 def _expanded_attn_mask(attn_mask: Tensor, batch: int, heads: int, target: int, source: int) -> Tensor:
     if attn_mask.dim() == 2:
         if attn_mask.shape != (target, source):
-            raise RuntimeError(
-                f"The shape of the 2D attn_mask is {attn_mask.shape}, but should be {(target, source)}."
-            )
+            raise RuntimeError(f"The shape of the 2D attn_mask is {attn_mask.shape}, but should be {(target, source)}.")
         return attn_mask.unsqueeze(0)
     if attn_mask.shape != (batch * heads, target, source):
         raise RuntimeError(
@@ -223,7 +221,9 @@ def multi_head_attention_forward(
     head_dim = _check_embed(query, embed_dim_to_check, num_heads)
     if key.shape[: 2 if use_separate_proj_weight else 3] != value.shape[: 2 if use_separate_proj_weight else 3]:
         what = "key's sequence and batch dims" if use_separate_proj_weight else "key shape"
-        raise AssertionError(f"{what} {key.shape} does not match value {'' if 'dims' in what else 'shape '}{value.shape}")
+        raise AssertionError(
+            f"{what} {key.shape} does not match value {'' if 'dims' in what else 'shape '}{value.shape}"
+        )
     if use_separate_proj_weight:
         for name, weight in (("q", q_proj_weight), ("k", k_proj_weight), ("v", v_proj_weight)):
             if weight is None:
@@ -279,8 +279,6 @@ def _merged_mask(
     if key_padding_mask is None:
         return attn_mask
     if key_padding_mask.shape != (batch, source):
-        raise AssertionError(
-            f"expecting key_padding_mask shape of {(batch, source)}, but got {key_padding_mask.shape}"
-        )
+        raise AssertionError(f"expecting key_padding_mask shape of {(batch, source)}, but got {key_padding_mask.shape}")
     padding = key_padding_mask.view(batch, 1, 1, source).expand(-1, heads, -1, -1).reshape(batch * heads, 1, source)
     return padding if attn_mask is None else attn_mask + padding

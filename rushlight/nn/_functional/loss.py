@@ -166,7 +166,10 @@ def multi_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """Mean over classes j other than y of max(0, margin - x[y] + x[j]) ** p. Input (N, C) or (C,), target (N,) or ()."""
+    """Mean over classes j other than y of max(0, margin - x[y] + x[j]) ** p.
+
+    Input (N, C) or (C,), target (N,) or ().
+    """
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and weight.dim() != 1:
@@ -207,9 +210,7 @@ def multilabel_margin_loss(
     """
     batch, classes = _check_multi("multilabel_margin_loss", input)
     if target.shape != input.shape:
-        raise RuntimeError(
-            f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}"
-        )
+        raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")
     if target.dtype is not rushlight.int64:
         names = {"float32": "Float", "float64": "Double", "int32": "Int"}
         name = names.get(str(target.dtype).split(".")[-1], target.dtype)
@@ -282,7 +283,9 @@ def triplet_margin_with_distance_loss(
             "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
             f"anchor {anchor.dim()}D, positive {positive.dim()}D, and negative {negative.dim()}D inputs"
         )
-    return _reduced(_triplet(distance_function or pairwise_distance, anchor, positive, negative, margin, swap), reduction)
+    return _reduced(
+        _triplet(distance_function or pairwise_distance, anchor, positive, negative, margin, swap), reduction
+    )
 
 
 def _triplet(

@@ -70,7 +70,8 @@ def _fractional_max_pool(
 ) -> tuple[Tensor, Tensor]:
     if input.dim() not in (n + 1, n + 2):
         raise RuntimeError(
-            f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got: {list(input.shape)} with {input.dim()} dimensions"
+            f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got: {list(input.shape)} with {input.dim()} "
+            "dimensions"
         )
     batched = input.dim() == n + 2
     x = input if batched else input.unsqueeze(0)
@@ -198,9 +199,7 @@ def _unpool_output_size(
     for d in range(n):
         low, high = default[d] - stride[d], default[d] + stride[d]
         if not low < given[d] < high:
-            raise ValueError(
-                f'invalid output_size "{given}" (dim {d} must be between {low} and {high})'
-            )
+            raise ValueError(f'invalid output_size "{given}" (dim {d} must be between {low} and {high})')
     return list(given)
 
 

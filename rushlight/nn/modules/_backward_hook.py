@@ -84,9 +84,7 @@ class BackwardHook:
         if isinstance(value, Tensor):
             value = (value,)
         if len(value) != count:
-            raise RuntimeError(
-                f"{what} returned an invalid number of {which}, got {len(value)}, but expected {count}"
-            )
+            raise RuntimeError(f"{what} returned an invalid number of {which}, got {len(value)}, but expected {count}")
         return tuple(value)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
-import rushlight
 from rushlight import Tensor
 from rushlight.nn.modules._registry import typename
 from rushlight.nn.modules.module import Module, _addindent

@@ -25,7 +25,10 @@ class Identity(Module):
 
 
 class Linear(Module):
-    """y = x A^T + b: (*, in_features) to (*, out_features). Weight and bias start uniform in +-1 / sqrt(in_features)."""
+    """y = x A^T + b: (*, in_features) to (*, out_features).
+
+    Weight and bias start uniform in +-1 / sqrt(in_features).
+    """
 
     __constants__ = ["in_features", "out_features"]
     in_features: int

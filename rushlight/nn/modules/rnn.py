@@ -169,8 +169,10 @@ class RNNBase(Module):
         """Raise where the input's dtype, dimensions or width don't fit."""
         weight = self._flat_weights[0]
         if input.dtype != weight.dtype and not rushlight.is_autocast_enabled("cpu"):
-            raise ValueError(f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). "
-                             f"Convert input: input.to({weight.dtype}), or convert model: model.to({input.dtype})")  # fmt: skip
+            raise ValueError(
+                f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). Convert input: "
+                f"input.to({weight.dtype}), or convert model: model.to({input.dtype})"
+            )
         expected = 2 if batch_sizes is not None else 3
         if input.dim() != expected:
             raise RuntimeError(f"input must have {expected} dimensions, got {input.dim()}")

@@ -7,7 +7,10 @@ from rushlight.nn.modules.module import Module
 
 
 class DataParallel(Module):
-    """Calls `module`; its parameters are the module's under the prefix "module.". There is no GPU to divide work among."""
+    """Calls `module`: there is no GPU to divide the work among.
+
+    Its parameters are the module's under the prefix "module.".
+    """
 
     def __init__(
         self,

@@ -11,7 +11,14 @@ __all__ = ["fuse_conv_bn_eval", "fuse_conv_bn_weights", "fuse_linear_bn_eval", "
 
 
 def _folded(
-    w: Tensor, b: Tensor | None, mean: Tensor, var: Tensor, eps: float, scale: Tensor | None, shift: Tensor | None, dim: int
+    w: Tensor,
+    b: Tensor | None,
+    mean: Tensor,
+    var: Tensor,
+    eps: float,
+    scale: Tensor | None,
+    shift: Tensor | None,
+    dim: int,
 ) -> tuple[Parameter, Parameter]:
     """Weight and bias of layer and norm in one; `dim` is the output dimension of the weight."""
     b = rushlight.zeros_like(mean) if b is None else b

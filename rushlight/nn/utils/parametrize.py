@@ -65,7 +65,8 @@ class ParametrizationList(ModuleList):
                         pass
         if not isinstance(new, Tensor) and not isinstance(new, Sequence):
             raise ValueError(
-                f"'right_inverse' must return a Tensor or a Sequence of tensors (list, tuple...). Got {type(new).__name__}"
+                "'right_inverse' must return a Tensor or a Sequence of tensors (list, tuple...). "
+                f"Got {type(new).__name__}"
             )
         self.is_tensor = isinstance(new, Tensor)
         self.ntensors = 1 if self.is_tensor else len(new)
@@ -130,9 +131,7 @@ class ParametrizationList(ModuleList):
                 values: Sequence[Tensor] = [value]
             else:
                 if not isinstance(value, Sequence):
-                    raise ValueError(
-                        f"'right_inverse' must return a sequence of tensors. Got {type(value).__name__}."
-                    )
+                    raise ValueError(f"'right_inverse' must return a sequence of tensors. Got {type(value).__name__}.")
                 if len(value) != self.ntensors:
                     raise ValueError(
                         "'right_inverse' must return a sequence of tensors of length "

@@ -54,9 +54,7 @@ class BasePruningMethod(ABC):
         original = getattr(module, name)
         scores = original if importance_scores is None else importance_scores
         if scores.shape != original.shape:
-            raise AssertionError(
-                f"importance_scores should have the same shape as parameter {name} of {module}"
-            )
+            raise AssertionError(f"importance_scores should have the same shape as parameter {name} of {module}")
         fresh = previous is None
         if fresh:
             module.register_parameter(name + "_orig", module._parameters.pop(name))
@@ -311,9 +309,7 @@ def random_unstructured(module: Module, name: str, amount: float) -> Module:
     return module
 
 
-def l1_unstructured(
-    module: Module, name: str, amount: float, importance_scores: Tensor | None = None
-) -> Module:
+def l1_unstructured(module: Module, name: str, amount: float, importance_scores: Tensor | None = None) -> Module:
     """Prune the elements of smallest magnitude, or of smallest score."""
     L1Unstructured.apply(module, name, amount=amount, importance_scores=importance_scores)
     return module
@@ -353,9 +349,7 @@ def global_unstructured(
     if not isinstance(scores, dict):
         raise TypeError("global_unstructured(): importance_scores is not of type dict")
     values = [scores.get((module, name), getattr(module, name)) for module, name in parameters]
-    masks = [
-        getattr(module, name + "_mask", rushlight.ones_like(getattr(module, name))) for module, name in parameters
-    ]
+    masks = [getattr(module, name + "_mask", rushlight.ones_like(getattr(module, name))) for module, name in parameters]
     container = PruningContainer()
     container._tensor_name = "temp"
     method = pruning_method(**kwargs)
@@ -390,7 +384,5 @@ def remove(module: Module, name: str) -> Module:
 def is_pruned(module: Module) -> bool:
     """Whether a parameter of the module or of its descendants is pruned."""
     return any(
-        isinstance(hook, BasePruningMethod)
-        for child in module.modules()
-        for hook in child._forward_pre_hooks.values()
+        isinstance(hook, BasePruningMethod) for child in module.modules() for hook in child._forward_pre_hooks.values()
     )
