@@ -3,13 +3,13 @@
 from typing import Any
 
 import rushlight
-from rushlight import Tensor
+from rushlight import Tensor, __future__
 from rushlight.nn.parameter import Parameter
 
 
 def keeps_identity(old: Tensor, new: Tensor) -> bool:
     """Whether `old.data = new` will do; else the tensor has to be replaced, as when it moves to another device."""
-    if rushlight.__future__.get_overwrite_module_params_on_conversion():
+    if __future__.get_overwrite_module_params_on_conversion():
         return False
     return type(new) in (Tensor, Parameter, type(old)) and old.device.type == new.device.type
 
