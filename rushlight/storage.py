@@ -1,118 +1,150 @@
-"""The memory behind tensors, as Python sees it."""
+"""Storages: the memory behind tensors. `UntypedStorage` is bytes; `TypedStorage` and its named forms are old."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
+import warnings
 from typing import Any
 
-from rushlight import _C
-from rushlight._C import Tensor, UntypedStorage, dtype
+import rushlight
+from rushlight import _C, Tensor
+from rushlight._C import UntypedStorage
 
 __all__ = ["TypedStorage", "UntypedStorage"]
 
+_DEPRECATED = (
+    "TypedStorage is deprecated. It will be removed in the future and UntypedStorage will be the only storage class. "
+    "This should only matter to you if you are using storages directly.  To access UntypedStorage directly, use "
+    "tensor.untyped_storage() instead of tensor.storage()"
+)
+
 
 class TypedStorage:
-    """A storage together with a dtype, as older programs and files use it."""
+    """A storage whose elements have a dtype: of `wrap_storage`, of a length, or of values."""
 
-    dtype: dtype
+    dtype: "rushlight.dtype"
 
-    def __init__(self, *args: Any, wrap_storage: UntypedStorage | None = None, dtype: dtype | None = None, device: Any = None, _internal: bool = False) -> None:
-        self.dtype = dtype or getattr(type(self), "dtype", None) or _C.get_default_dtype()
+    def __init__(self, *args: Any, wrap_storage: Any = None, dtype: Any = None, device: Any = None, _internal=False):
+        if not _internal:
+            warnings.warn(_DEPRECATED, UserWarning, stacklevel=2)
+        if dtype is not None:
+            self.dtype = dtype
+        elif not hasattr(self, "dtype"):
+            self.dtype = rushlight.get_default_dtype()
         if wrap_storage is not None:
-            self._untyped_storage = wrap_storage
-        elif len(args) == 1 and not isinstance(args[0], int):
-            self._untyped_storage = _C.tensor(list(args[0]), self.dtype, None, False).untyped_storage()
+            self._untyped = wrap_storage
+        elif args and not isinstance(args[0], int):
+            self._untyped = rushlight.tensor(args[0], dtype=self.dtype).untyped_storage()
         else:
-            self._untyped_storage = _C.UntypedStorage((args[0] if args else 0) * self.dtype.itemsize)
+            self._untyped = UntypedStorage((args[0] if args else 0) * self.dtype.itemsize)
 
     def untyped(self) -> UntypedStorage:
-        """The memory without a dtype."""
-        return self._untyped_storage
+        """The bytes."""
+        return self._untyped
+
+    _untyped_storage = property(untyped)
+
+    @property
+    def device(self) -> "rushlight.device":
+        """Where the memory is."""
+        return self._untyped.device
 
     def _tensor(self) -> Tensor:
-        n = self.size()
-        return _C._rebuild_tensor(self._untyped_storage, self.dtype, 0, (n,), (1,))
+        """A tensor over the whole memory."""
+        return _C._rebuild_tensor(self._untyped, self.dtype, 0, (len(self),), (1,))
+
+    def __len__(self) -> int:
+        return self._untyped.nbytes() // self.dtype.itemsize
+
+    def __getitem__(self, index: Any) -> Any:
+        value = self._tensor()[index]
+        return value.item() if value.dim() == 0 else type(self)._of(value.clone())
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._tensor()[index] = value
+
+    @staticmethod
+    def _of(tensor: Tensor) -> "TypedStorage":
+        return TypedStorage(wrap_storage=tensor.untyped_storage(), dtype=tensor.dtype, _internal=True)
 
     def size(self) -> int:
-        """Number of elements."""
-        return self._untyped_storage.nbytes() // self.dtype.itemsize
-
-    __len__ = size
+        """The number of elements."""
+        return len(self)
 
     def nbytes(self) -> int:
-        """Size in bytes."""
-        return self._untyped_storage.nbytes()
+        """The number of bytes."""
+        return self._untyped.nbytes()
 
     def element_size(self) -> int:
-        """Bytes of an element."""
+        """The number of bytes of an element."""
         return self.dtype.itemsize
 
     def data_ptr(self) -> int:
-        """Address of the first byte."""
-        return self._untyped_storage.data_ptr()
+        """The address."""
+        return self._untyped.data_ptr()
 
     def tolist(self) -> list:
-        """The elements."""
+        """The elements as a list."""
         return self._tensor().tolist()
 
-    def __getitem__(self, i: Any) -> Any:
-        found = self._tensor()[i]
-        return found.item() if isinstance(i, int) else found.tolist()
+    def clone(self) -> "TypedStorage":
+        """A copy."""
+        return TypedStorage(wrap_storage=self._untyped.clone(), dtype=self.dtype, _internal=True)
 
-    def __setitem__(self, i: Any, value: Any) -> None:
-        self._tensor()[i] = value
-
-    def __iter__(self) -> Iterator:
-        return iter(self.tolist())
-
-    def copy_(self, source: Any, non_blocking: bool | None = None) -> TypedStorage:
-        """Takes over the elements of another storage of this size."""
+    def copy_(self, source: "TypedStorage", non_blocking: bool | None = None) -> "TypedStorage":
+        """Take the values of another storage of this length."""
         self._tensor().copy_(source._tensor())
         return self
 
-    def fill_(self, value: Any) -> TypedStorage:
-        """Sets every element."""
+    def fill_(self, value: Any) -> "TypedStorage":
+        """Set every element."""
         self._tensor().fill_(value)
         return self
 
-    def clone(self) -> TypedStorage:
-        """A copy."""
-        return TypedStorage(wrap_storage=self._tensor().clone().untyped_storage(), dtype=self.dtype)
-
-    @property
-    def device(self) -> Any:
-        """Where the memory is: the CPU."""
-        return _C.device("cpu")
-
-    @property
-    def is_cuda(self) -> bool:
-        """False."""
-        return False
+    def resize_(self, size: int) -> None:
+        """Change the number of elements, keeping the common part."""
+        self._untyped.resize_(size * self.dtype.itemsize)
 
     def __repr__(self) -> str:
-        lines = "\n".join(f" {v}" for v in self.tolist())
-        return f"{lines}\n[{type(self).__name__}(dtype={self.dtype}, device=cpu) of size {self.size()}]"
+        lines = "".join(f" {value}\n" for value in self.tolist())
+        kind = f"torch.storage.TypedStorage(dtype={self.dtype}, device={self.device})"
+        return f"{lines}[{kind} of size {len(self)}]"
+
+    def __deepcopy__(self, memo: dict) -> "TypedStorage":
+        return self.clone()
+
+    def __reduce__(self) -> tuple:
+        return _load_from_bytes, (rushlight.serialization._storage_to_bytes(self),)
 
 
-class _LegacyStorageMeta(type):
-    def __instancecheck__(cls, other: Any) -> bool:
-        return type.__instancecheck__(cls, other) or (isinstance(other, TypedStorage) and other.dtype is cls.dtype)
+class _LegacyStorage(TypedStorage):
+    """A typed storage whose class says the dtype."""
 
 
-def _legacy(name: str, kind: dtype) -> type:
-    return _LegacyStorageMeta(name, (TypedStorage,), {"dtype": kind, "__module__": "torch", "__doc__": f"A storage of {kind}."})
+def _named_storage(name: str, dtype: "rushlight.dtype") -> type:
+    return type(name, (_LegacyStorage,), {"dtype": dtype, "__module__": "rushlight"})
 
 
-FloatStorage = _legacy("FloatStorage", _C.float32)
-DoubleStorage = _legacy("DoubleStorage", _C.float64)
-HalfStorage = _legacy("HalfStorage", _C.float16)
-BFloat16Storage = _legacy("BFloat16Storage", _C.bfloat16)
-LongStorage = _legacy("LongStorage", _C.int64)
-IntStorage = _legacy("IntStorage", _C.int32)
-ShortStorage = _legacy("ShortStorage", _C.int16)
-CharStorage = _legacy("CharStorage", _C.int8)
-ByteStorage = _legacy("ByteStorage", _C.uint8)
-BoolStorage = _legacy("BoolStorage", _C.bool)
-ComplexFloatStorage = _legacy("ComplexFloatStorage", _C.complex64)
-ComplexDoubleStorage = _legacy("ComplexDoubleStorage", _C.complex128)
-Storage = FloatStorage
+# What files call the storages of each dtype. The dtypes that are not here are younger than these names.
+_LEGACY_NAMES = {
+    "DoubleStorage": "float64",
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+    "ComplexDoubleStorage": "complex128",
+    "ComplexFloatStorage": "complex64",
+}
+_LEGACY_CLASSES = {name: _named_storage(name, getattr(rushlight, dtype)) for name, dtype in _LEGACY_NAMES.items()}
+_CLASS_OF_DTYPE = {cls.dtype: cls for cls in _LEGACY_CLASSES.values()}
+globals().update(_LEGACY_CLASSES)
+Storage = TypedStorage
+
+
+def _load_from_bytes(b: bytes) -> Any:
+    """What a pickled storage calls: reads the file in the bytes. The pickle that holds them was trusted already."""
+    import io
+
+    return rushlight.serialization.load(io.BytesIO(b), weights_only=False)

@@ -497,8 +497,8 @@ class ReduceLROnPlateau(LRScheduler):
                 raise RuntimeError(
                     "The number of param groups in the `optimizer` "
                     f"({len(groups)}) differs from when `ReduceLROnPlateau` was initialized ({len(self.min_lrs)}), "
-                    "usually due to a new param group being added to the optimizer. Please modify the `min_lrs` field to "
-                    "match the length of the `optimizer` param groups."
+                    "usually due to a new param group being added to the optimizer. Please modify the `min_lrs` "
+                    "field to match the length of the `optimizer` param groups."
                 )
             self.min_lrs = [self.default_min_lr] * len(groups)
         for group, lowest in zip(groups, self.min_lrs, strict=True):

@@ -10,8 +10,12 @@ from rushlight import _C
 class TorchDispatchMode:
     """A context in which every operator, named as in PyTorch's ATen, passes `__torch_dispatch__` of the mode."""
 
-    def __torch_dispatch__(self, func: Any, types: tuple, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
-        raise NotImplementedError("TorchDispatchMode: define __torch_dispatch__(self, func, types, args=(), kwargs=None)")
+    def __torch_dispatch__(
+        self, func: Any, types: tuple, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        raise NotImplementedError(
+            "TorchDispatchMode: define __torch_dispatch__(self, func, types, args=(), kwargs=None)"
+        )
 
     def __enter__(self) -> TorchDispatchMode:
         _C._push_interpreter(self, 0)
@@ -25,7 +29,9 @@ class TorchDispatchMode:
         args: list[Any] = []
         kwargs: dict[str, Any] = {}
         for value, (name, _kind, keyword_only, default) in zip(values, op._params, strict=True):
-            same = value is default or (not isinstance(value, _C.Tensor) and type(value) is type(default) and value == default)
+            same = value is default or (
+                not isinstance(value, _C.Tensor) and type(value) is type(default) and value == default
+            )
             if keyword_only:
                 if not same:
                     kwargs[name] = value
@@ -34,5 +40,7 @@ class TorchDispatchMode:
         while args and args[-1][1]:
             args.pop()
         positional = tuple(value for value, _ in args)
-        types = tuple({type(v) for v in (*positional, *kwargs.values()) if isinstance(v, _C.Tensor) and type(v) is not _C.Tensor})
+        types = tuple(
+            {type(v) for v in (*positional, *kwargs.values()) if isinstance(v, _C.Tensor) and type(v) is not _C.Tensor}
+        )
         return self.__torch_dispatch__(op, types, positional, kwargs)

@@ -36,8 +36,8 @@ class _Endless(Sampler[None]):
 class DataLoader(Generic[_T_co]):
     """Iterates over batches of a dataset.
 
-    `batch_size=None` gives single examples. `num_workers` processes load ahead, `prefetch_factor` batches each; with 0 the
-    calling process loads. `generator` draws the shuffle and the workers' seeds.
+    `batch_size=None` gives single examples. `num_workers` processes load ahead, `prefetch_factor` batches each; with 0
+    the calling process loads. `generator` draws the shuffle and the workers' seeds.
     """
 
     dataset: Dataset[_T_co]
@@ -234,8 +234,8 @@ class DataLoader(Generic[_T_co]):
             warnings.warn(
                 f"This DataLoader will create {self.num_workers} worker processes in total. Our suggested max number "
                 f"of worker in current system is {usable}, which is smaller than what this DataLoader is going to "
-                "create. Please be aware that excessive worker creation might get DataLoader running slow or even freeze, "
-                "lower the worker number to avoid potential slowness/freeze if necessary.",
+                "create. Please be aware that excessive worker creation might get DataLoader running slow or even "
+                "freeze, lower the worker number to avoid potential slowness/freeze if necessary.",
                 stacklevel=3,
             )
 

@@ -1,7 +1,7 @@
 """Loading in worker processes.
 
-Each worker has a queue of tasks; all answer on one queue. A task is (number, indices); an answer (number, data), where data
-may be a `_Failure` or, from a stream that ended, a `_StreamEnd`. None asks a worker to stop.
+Each worker has a queue of tasks; all answer on one queue. A task is (number, indices); an answer (number, data), where
+data may be a `_Failure` or, from a stream that ended, a `_StreamEnd`. None asks a worker to stop.
 """
 
 import multiprocessing
@@ -23,7 +23,7 @@ _info: "WorkerInfo | None" = None
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """What `get_worker_info` tells a worker process: its number, how many there are, its seed, its copy of the dataset."""
+    """What `get_worker_info` tells a worker: its number, how many there are, its seed, its copy of the dataset."""
 
     id: int
     num_workers: int
