@@ -1,5 +1,6 @@
 """Neural networks: layers, losses, containers, parameters, and their initial values."""
 
+import importlib
 from typing import Any
 
 from rushlight.nn import common_types, functional, grad, init, modules, parallel, parameter, utils
@@ -30,12 +31,13 @@ def factory_kwargs(kwargs: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "attention":  # loads when it is first used
+        return importlib.import_module("rushlight.nn.attention")
     reasons = {
         "quantized": "quantized layers are not implemented",
         "quantizable": "quantized layers are not implemented",
         "qat": "quantisation-aware training is not implemented",
         "intrinsic": "fused layers for quantisation are not implemented",
-        "attention": "flex_attention and attention biases are not implemented",
     }
     reason = f": {reasons[name]}" if name in reasons else ""
     raise AttributeError(f"module 'torch.nn' has no attribute {name!r}{reason}")

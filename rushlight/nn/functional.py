@@ -4,6 +4,7 @@ The operators that training loops spend their time in are native, and are re-exp
 compositions. A native operator that this build lacks raises AttributeError with the reason, so that `hasattr` is False.
 """
 
+from types import FunctionType
 from typing import Any, NoReturn
 
 from rushlight import Tensor
@@ -65,6 +66,12 @@ from rushlight.nn._functional.shape import (
     upsample_nearest,
 )
 from rushlight.nn._tuples import _list_with_default, _pair, _single, _triple
+from rushlight.overrides import (  # noqa: F401
+    handle_torch_function,
+    has_torch_function,
+    has_torch_function_unary,
+    has_torch_function_variadic,
+)
 
 # The operators of this module that are native.
 _NATIVE = (
@@ -104,6 +111,16 @@ __all__ = [
     "_triple", "_unpool_output_size", "Tensor",
 ]  # fmt: skip
 __all__ = [name for name in __all__ if name in globals() and not name.startswith("_")]
+
+
+def _give_home(functions: dict[str, Any]) -> None:
+    """Let the compositions say that they live here: pickles name them by this module, as PyTorch's do."""
+    for name in __all__:
+        if isinstance(functions[name], FunctionType):
+            functions[name].__module__ = __name__
+
+
+_give_home(globals())
 
 
 def __getattr__(name: str) -> NoReturn:

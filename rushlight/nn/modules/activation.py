@@ -18,6 +18,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+MultiheadAttention.__module__ = __name__  # where PyTorch has it, and pickles look for it
+
+
 class _Inplace(Module):
     """An activation whose only option is to work in place."""
 
