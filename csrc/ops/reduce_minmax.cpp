@@ -77,6 +77,225 @@ struct Amin : Op<Amin> {
 };
 OP(Amin);
 
+
+// ---------------------------------------------------------------- over everything
+struct MaxAll : Op<MaxAll> {
+    SIG("max(Tensor self, *, Tensor? out=None) -> Tensor");
+    DOC("Largest of all elements; equal ones share the gradient.");
+    using Saves = Save<In<0>, Out<>>;
+    static Tensor forward(const Tensor& self) {
+        check_reducible("max", self, {}, false);
+        return extreme<true>("max", "max_all", self, reduced_dims({}, self.dim()), false);
+    }
+    static Grads backward(Ctx& c, const Tensor& g) { return {share_evenly(g, c.in<0>(), c.out(), {}, false)}; }
+};
+OP(MaxAll);
+
+struct MinAll : Op<MinAll> {
+    SIG("min(Tensor self, *, Tensor? out=None) -> Tensor");
+    DOC("Smallest of all elements; equal ones share the gradient.");
+    using Saves = Save<In<0>, Out<>>;
+    static Tensor forward(const Tensor& self) {
+        check_reducible("min", self, {}, false);
+        return extreme<false>("min", "min_all", self, reduced_dims({}, self.dim()), false);
+    }
+    static Grads backward(Ctx& c, const Tensor& g) { return {share_evenly(g, c.in<0>(), c.out(), {}, false)}; }
+};
+OP(MinAll);
+
+struct MaxOther : Composite<MaxOther> {
+    SIG("max.other(Tensor self, Tensor other, *, Tensor? out=None) -> Tensor");
+    DOC("The larger of two elements, elementwise: maximum.");
+    static Tensor forward(const Tensor& self, const Tensor& other) { return maximum(self, other); }
+};
+OP(MaxOther);
+
+struct MinOther : Composite<MinOther> {
+    SIG("min.other(Tensor self, Tensor other, *, Tensor? out=None) -> Tensor");
+    DOC("The smaller of two elements, elementwise: minimum.");
+    static Tensor forward(const Tensor& self, const Tensor& other) { return minimum(self, other); }
+};
+OP(MinOther);
+
+struct Aminmax : Composite<Aminmax> {
+    SIG("aminmax(Tensor self, *, int? dim=None, bool keepdim=False, Tensor[]? out=None) -> (Tensor min, Tensor max)");
+    DOC("Smallest and largest element over dim, or of all.");
+    static std::tuple<Tensor, Tensor> forward(const Tensor& self, const OptInt& dim, bool keepdim) {
+        check(self.numel() > 0 || dim, "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.");
+        check(!self.is_complex(), Err::NotImplemented, "\"aminmax_cpu\" not implemented for '", title(self.dtype()), "'");
+        if (dim) check_reducible("aminmax", self, {*dim}, true);
+        Dims dims = dim ? Dims{*dim} : Dims();
+        return {call<Amin>(self, dims, keepdim), call<Amax>(self, dims, keepdim)};
+    }
+};
+OP(Aminmax);
+
+// ---------------------------------------------------------------- with indices
+// Where the best element of a run is; the first of equal ones, the first NaN before all.
+template <class T, bool Largest> static int64_t best_in_run(const T* x, int64_t n) {
+    if constexpr (has_kernels<T>) {
+        if (n >= kShortRow) return Largest ? cpu::kernels().reduce<T>().argmax(x, n) : cpu::kernels().reduce<T>().argmin(x, n);
+    }
+    int64_t at = 0;
+    for (int64_t i = 1; i < n && !is_nan(x[at]); i++)
+        if (is_nan(x[i]) || (Largest ? x[i] > x[at] : x[i] < x[at])) at = i;
+    return at;
+}
+// The same over blocks of a long run.
+template <class T, bool Largest> static int64_t best_in_long_run(const T* x, int64_t n) {
+    int64_t blocks = (n + kReduceBlock - 1) / kReduceBlock;
+    cpu::Buffer<int64_t> at(blocks);
+    cpu::parallel_for(blocks, 2, [&](int64_t a, int64_t b) {
+        for (int64_t i = a; i < b; i++) at.data[i] = i * kReduceBlock + best_in_run<T, Largest>(x + i * kReduceBlock, std::min(kReduceBlock, n - i * kReduceBlock));
+    });
+    int64_t best = at.data[0];
+    for (int64_t i = 1; i < blocks && !is_nan(x[best]); i++) {
+        T v = x[at.data[i]];
+        if (is_nan(v) || (Largest ? v > x[best] : v < x[best])) best = at.data[i];
+    }
+    return best;
+}
+// The best row for each of n columns.
+template <class T, bool Largest> static void best_in_columns(T* values, int64_t* indices, const T* x, int64_t rows, int64_t n, int64_t stride) {
+    std::copy(x, x + n, values);
+    std::fill(indices, indices + n, 0);
+    for (int64_t r = 1; r < rows; r++) {
+        const T* p = x + r * stride;
+        for (int64_t i = 0; i < n; i++) {
+            bool wins = (Largest ? p[i] > values[i] : p[i] < values[i]) || (is_nan(p[i]) && !is_nan(values[i]));
+            values[i] = wins ? p[i] : values[i];
+            indices[i] = wins ? r : indices[i];
+        }
+    }
+}
+
+template <class T, bool Largest> static void best_along(const Tensor& x, int64_t dim, const Tensor& values, const Tensor& indices) {
+    int64_t n = x.dim() ? x.sizes()[dim] : 1, inner = 1;
+    for (int64_t d = dim + 1; d < x.dim(); d++) inner *= x.sizes()[d];
+    int64_t outer = x.numel() / (n * inner);
+    const T* p = x.data<T>();
+    T* v = values.data<T>();
+    int64_t* at = indices.data<int64_t>();
+    if (inner == 1) {
+        if (outer == 1 && n > 2 * kReduceBlock) {
+            at[0] = best_in_long_run<T, Largest>(p, n), v[0] = p[at[0]];
+            return;
+        }
+        cpu::parallel_for(outer, std::max<int64_t>(1, kGrain / n), [&](int64_t a, int64_t b) {
+            for (int64_t i = a; i < b; i++) at[i] = best_in_run<T, Largest>(p + i * n, n), v[i] = p[i * n + at[i]];
+        });
+        return;
+    }
+    constexpr int64_t strip = 512;
+    int64_t strips = (inner + strip - 1) / strip;
+    cpu::parallel_for(outer * strips, std::max<int64_t>(1, kGrain / (n * std::min(strip, inner))), [&](int64_t a, int64_t b) {
+        for (int64_t i = a; i < b; i++) {
+            int64_t o = i / strips, c = i % strips * strip;
+            best_in_columns<T, Largest>(v + o * inner + c, at + o * inner + c, p + o * n * inner + c, n, std::min(strip, inner - c), inner);
+        }
+    });
+}
+
+template <bool Largest> static ValuesIndices best(const char* op, const Tensor& self, int64_t dim, bool keepdim) {
+    check(!self.is_complex(), op, "(): does not support complex input");
+    int64_t d = wrap_dim(dim, self.dim());
+    check_reducible(op, self, {dim}, true);
+    Dims sizes = self.dim() ? reduced_sizes(self.sizes(), uint64_t(1) << d, keepdim) : Dims();
+    if (self.is_meta() || self.numel() == 0) return {empty(sizes, self.dtype(), self.device()), empty(sizes, DType::Int64, self.device())};
+    Tensor x = contiguous(to_compute(self)), values = empty(sizes, x.dtype()), indices = empty(sizes, DType::Int64);
+    dispatch_compute(x.dtype(), [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        if constexpr (!is_complex_v<T>) best_along<T, Largest>(x, d, values, indices);
+    });
+    return {cast_raw(values, self.dtype()), indices};
+}
+
+struct ValuesAt : Op<ValuesAt> {
+    SIG("_values_at(Tensor self, int dim, bool keepdim, Tensor indices, Tensor values) -> Tensor");
+    DOC("values, which are the elements of self at indices along dim, recorded as such.");
+    FORMS(FUNCTION);
+    using Saves = Save<In<3>>;
+    static Tensor forward(const Tensor&, int64_t, bool, const Tensor&, const Tensor& values) { return values; }
+    static Grads backward(Ctx& c, const Tensor& g) {
+        Grads r(5);
+        const Dims& sizes = c.sizes<0>();
+        if (sizes.empty()) {
+            r[0] = reshape(g, {});
+            return r;
+        }
+        int64_t dim = c.arg<1>();
+        bool whole = c.arg<2>();
+        Tensor indices = c.in<3>();
+        r[0] = scatter_add(zeros(sizes, g.dtype(), g.device()), dim, whole ? indices : unsqueeze(indices, dim), whole ? g : unsqueeze(g, dim));
+        return r;
+    }
+};
+OP(ValuesAt);
+
+ValuesIndices record_selection(const Tensor& self, int64_t dim, bool keepdim, ValuesIndices found) {
+    if (!tls.grad || !self.requires_grad()) return found;
+    auto& [values, indices] = found;
+    int64_t d = wrap_dim(dim, self.dim());
+    return {call<ValuesAt>(self, d, keepdim, indices, values), indices};
+}
+
+// Finds without a graph; max.dim and min.dim record.
+struct MaxDim : Composite<MaxDim> {
+    SIG("max.dim(Tensor self, int dim, bool keepdim=False, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
+    DOC("Largest elements along dim and where they are: the first of equal ones.");
+    struct Find : Op<Find> {
+        SIG("_max_dim(Tensor self, int dim, bool keepdim) -> (Tensor values, Tensor indices)");
+        DOC("max along dim without a gradient.");
+        FORMS(FUNCTION);
+        NO_GRADIENT;
+        static ValuesIndices forward(const Tensor& self, int64_t dim, bool keepdim) { return best<true>("max", self, dim, keepdim); }
+    };
+    static ValuesIndices forward(const Tensor& self, int64_t dim, bool keepdim) { return record_selection(self, dim, keepdim, call<Find>(self, dim, keepdim)); }
+};
+OP(MaxDim);
+static const Registrar<MaxDim::Find> register_max_find;
+
+struct MinDim : Composite<MinDim> {
+    SIG("min.dim(Tensor self, int dim, bool keepdim=False, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
+    DOC("Smallest elements along dim and where they are: the first of equal ones.");
+    struct Find : Op<Find> {
+        SIG("_min_dim(Tensor self, int dim, bool keepdim) -> (Tensor values, Tensor indices)");
+        DOC("min along dim without a gradient.");
+        FORMS(FUNCTION);
+        NO_GRADIENT;
+        static ValuesIndices forward(const Tensor& self, int64_t dim, bool keepdim) { return best<false>("min", self, dim, keepdim); }
+    };
+    static ValuesIndices forward(const Tensor& self, int64_t dim, bool keepdim) { return record_selection(self, dim, keepdim, call<Find>(self, dim, keepdim)); }
+};
+OP(MinDim);
+static const Registrar<MinDim::Find> register_min_find;
+
+template <bool Largest> static Tensor arg_best(const char* op, const Tensor& self, const OptInt& dim, bool keepdim) {
+    check(self.dtype() != DType::Bool, Err::NotImplemented, "\"", op, "_cpu\" not implemented for 'Bool'");
+    check(self.numel() > 0 || dim, Err::Index, op, "(): Expected reduction dim to be specified for input.numel() == 0.");
+    if (dim) return std::get<1>(best<Largest>(op, self, *dim, keepdim));
+    Dims sizes(keepdim ? size_t(self.dim()) : 0, 1);
+    if (self.is_meta()) return empty(sizes, DType::Int64, self.device());
+    Tensor flat = contiguous(self), at = std::get<1>(best<Largest>(op, alias(flat, Dims{flat.numel()}, Dims{1}, flat->offset), 0, false));
+    return alias(at, sizes, contiguous_strides(sizes), at->offset);
+}
+
+struct Argmax : Op<Argmax> {
+    SIG("argmax(Tensor self, int? dim=None, bool keepdim=False, *, Tensor? out=None) -> Tensor");
+    DOC("Index of the largest element along dim, or in the flattened tensor: the first of equal ones.");
+    NO_GRADIENT;
+    static Tensor forward(const Tensor& self, const OptInt& dim, bool keepdim) { return arg_best<true>("argmax", self, dim, keepdim); }
+};
+OP(Argmax);
+
+struct Argmin : Op<Argmin> {
+    SIG("argmin(Tensor self, int? dim=None, bool keepdim=False, *, Tensor? out=None) -> Tensor");
+    DOC("Index of the smallest element along dim, or in the flattened tensor: the first of equal ones.");
+    NO_GRADIENT;
+    static Tensor forward(const Tensor& self, const OptInt& dim, bool keepdim) { return arg_best<false>("argmin", self, dim, keepdim); }
+};
+OP(Argmin);
+
 Tensor amax(const Tensor& a, const Dims& dims, bool keepdim) { return call<Amax>(a, dims, keepdim); }
 
 }  // namespace rl
