@@ -3,7 +3,7 @@
 add_library(rushlight_flags INTERFACE)
 target_include_directories(rushlight_flags INTERFACE "${CMAKE_SOURCE_DIR}/csrc")
 target_compile_options(rushlight_flags INTERFACE
-  -Wall -Wextra -ffunction-sections -fdata-sections -fno-math-errno -fno-trapping-math)
+  -Wall -Wextra -ffunction-sections -fdata-sections -fno-math-errno -fno-trapping-math -ffp-contract=off)
 if(RUSHLIGHT_SANITIZE)
   target_compile_options(rushlight_flags INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer -g)
   target_link_options(rushlight_flags INTERFACE -fsanitize=address,undefined)

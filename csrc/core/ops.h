@@ -61,6 +61,9 @@ Tensor sum(const Tensor& a, const Dims& dims = {}, bool keepdim = false, const O
 Tensor mean(const Tensor& a, const Dims& dims = {}, bool keepdim = false, const OptDType& dtype = {});
 Tensor amax(const Tensor& a, const Dims& dims, bool keepdim);
 Tensor sum_to_size(const Tensor& a, const Dims& sizes);  // inverse of broadcasting
+Tensor softmax(const Tensor& a, int64_t dim);
+Tensor log_softmax(const Tensor& a, int64_t dim);
+Tensor logsumexp(const Tensor& a, const Dims& dims, bool keepdim);
 Tensor cumsum(const Tensor& a, int64_t dim);
 
 // ---- creation

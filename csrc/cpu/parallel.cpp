@@ -147,7 +147,7 @@ int64_t RegionTimer::finish(int64_t expected) const {
     return end - start_;
 }
 
-void detail::run_region(int threads, int64_t n, Body body, const void* f) {
+void region_detail::run_region(int threads, int64_t n, Body body, const void* f) {
     State& s = state();
     if (s.active.exchange(true, std::memory_order_acquire)) return body(f, 0, n);
     int parts = int(std::min<int64_t>(threads, n));

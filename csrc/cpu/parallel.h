@@ -26,10 +26,10 @@ class RegionTimer {
     int64_t start_;  // 0: one thread, nothing to learn
 };
 
-namespace detail {
+namespace region_detail {
 using Body = void (*)(const void* f, int64_t begin, int64_t end);
 void run_region(int threads, int64_t n, Body body, const void* f);
-}  // namespace detail
+}  // namespace region_detail
 
 // Calls f(begin, end) so that the calls together cover [0, n): in one call on this thread when n < grain or no other
 // thread may be used, else in one call per thread on equal parts. The first exception thrown by f is thrown here.
@@ -39,7 +39,7 @@ inline void parallel_for(int64_t n, int64_t grain, F&& f) {
     if (n < grain || n == 1) return f(int64_t(0), n);
     int threads = region_threads();
     if (threads == 1) return f(int64_t(0), n);
-    detail::run_region(
+    region_detail::run_region(
         threads, n,
         [](const void* g, int64_t b, int64_t e) {
             (*static_cast<std::remove_reference_t<F>*>(const_cast<void*>(g)))(b, e);

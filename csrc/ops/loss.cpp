@@ -1,0 +1,296 @@
+// Losses over classes: cross entropy, negative log-likelihood, Kullback-Leibler divergence; the reduction of losses.
+#include "ops/loss.h"
+
+#include "core/iterate.h"
+#include "cpu/kernels.h"
+#include "cpu/parallel.h"
+
+namespace rl {
+
+Reduction reduction_of(const char* op, const std::string& text, const OptBool& size_average, const OptBool& reduce) {
+    if (size_average || reduce) {
+        std::string now = !reduce.value_or(true) ? "none" : size_average.value_or(true) ? "mean" : "sum";
+        std::string warning = "size_average and reduce args will be deprecated, please use reduction='" + now + "' instead.";
+        if (PyErr_WarnEx(PyExc_UserWarning, warning.c_str(), 1) < 0) raise_python();
+        return now == "none" ? Reduction::None : now == "mean" ? Reduction::Mean : Reduction::Sum;
+    }
+    if (text == "mean") return Reduction::Mean;
+    if (text == "sum") return Reduction::Sum;
+    check(text == "none", Err::Value, text, " is not a valid value for reduction (", op, ": use 'none', 'mean' or 'sum')");
+    return Reduction::None;
+}
+
+Tensor reduce_loss(const Tensor& loss, Reduction r) { return r == Reduction::None ? loss : r == Reduction::Mean ? mean(loss) : sum(loss); }
+
+void warn_sizes(const char* op, const Tensor& input, const Tensor& target) {
+    if (input.sizes() == target.sizes()) return;
+    std::string text = cat("Using a target size (torch.Size(", target.sizes(), ")) that is different to the input size (torch.Size(", input.sizes(),
+                           ")). This will likely lead to incorrect results due to broadcasting. Please ensure they have the same size. (", op, ")");
+    if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) < 0) raise_python();
+}
+
+// ---------------------------------------------------------------- mean squared error
+// Squares are added in blocks of a fixed size, so the result does not depend on the number of threads.
+template <class T> static double sum_of_squared_differences(const T* x, const T* y, int64_t n) {
+    constexpr int64_t block = 2048;
+    int64_t blocks = (n + block - 1) / block;
+    auto one = [&](int64_t b) {
+        alignas(64) T d[block];
+        int64_t at = b * block, count = std::min(block, n - at);
+        for (int64_t i = 0; i < count; i++) d[i] = x[at + i] - y[at + i];
+        return double(cpu::kernels().reduce<T>().sum_squares(d, count));
+    };
+    if (blocks == 1) return one(0);
+    std::vector<double> parts(static_cast<size_t>(blocks));
+    cpu::parallel_for(blocks, 16, [&](int64_t a, int64_t e) {
+        for (int64_t b = a; b < e; b++) parts[size_t(b)] = one(b);
+    });
+    double total = 0;
+    for (double p : parts) total += p;
+    return total;
+}
+
+// The fused forward of _mse_reduced, whose struct is in pointwise_loss.cpp.
+Tensor mse_reduced_forward(const Tensor& input, const Tensor& target, bool average) {
+    DType t = input.dtype(), compute = t == DType::Float64 ? DType::Float64 : DType::Float32;
+    if (input.is_meta()) return empty({}, t, Device::Meta);
+    Tensor x = cast_raw(input, compute), y = cast_raw(target, compute);
+    int64_t n = x.numel();
+    double total = n == 0 ? 0.0 : compute == DType::Float64 ? sum_of_squared_differences(x.data<double>(), y.data<double>(), n) : sum_of_squared_differences(x.data<float>(), y.data<float>(), n);
+    return scalar_tensor(Scalar(average ? total / double(n) : total), t);
+}
+
+// ---------------------------------------------------------------- classes
+namespace {
+// Input (N, C, d1, ...) or (C), target (N, d1, ...) or (): as rows of classes.
+struct Classes {
+    int64_t batch, classes, inner;
+    int64_t rows() const { return batch * inner; }
+};
+
+Classes check_classes(const char* op, const Tensor& input, const Tensor& target, const Tensor& weight) {
+    check(input.dim() >= 1, op, "(): input must have at least one dimension, got shape ", input.sizes());
+    check(target.dtype() == DType::Int64 || target.dtype() == DType::UInt8, "\"", op, "_out_frame\" not implemented for target dtype: expected scalar type Long but found ", title(target.dtype()));
+    if (input.dim() == 1) {
+        check(target.dim() == 0 || (target.dim() == 1 && target.numel() == 1), "size mismatch (got input: ", input.sizes(), ", target: ", target.sizes(), ") (", op, ")");
+        Classes s{1, input.sizes()[0], 1};
+        check(!weight || (weight.dim() == 1 && weight.numel() == s.classes), "weight tensor should be defined either for all ", s.classes, " classes or no classes but got weight tensor of shape: ", weight ? weight.sizes() : Dims());
+        return s;
+    }
+    check(input.sizes()[0] == (target.dim() ? target.sizes()[0] : 1), Err::Value, "Expected input batch_size (", input.sizes()[0], ") to match target batch_size (", target.dim() ? target.sizes()[0] : 1, ").");
+    Dims expected = input.sizes();
+    expected.erase(1);
+    check(expected == target.sizes(), "Expected target size ", expected, ", got ", target.sizes(), " (", op, ")");
+    Classes s{input.sizes()[0], input.sizes()[1], 1};
+    for (int64_t d = 2; d < input.dim(); d++) s.inner *= input.sizes()[d];
+    check(!weight || (weight.dim() == 1 && weight.numel() == s.classes), "weight tensor should be defined either for all ", s.classes, " classes or no classes but got weight tensor of shape: ", weight ? weight.sizes() : Dims());
+    return s;
+}
+
+// (N, C, inner) as contiguous rows of C classes
+Tensor class_rows(const Tensor& input, const Classes& s, DType compute) {
+    Tensor x = cast_raw(input, compute);
+    if (s.inner == 1) return x;
+    Tensor moved = empty(Dims{s.batch, s.inner, s.classes}, compute);
+    copy_raw(moved, alias(x, Dims{s.batch, s.inner, s.classes}, Dims{s.classes * s.inner, 1, s.inner}, x->offset));
+    return moved;
+}
+Tensor from_class_rows(const Tensor& rows, const Classes& s, const Dims& sizes, DType dtype) {
+    Tensor r = empty(sizes, dtype);
+    copy_raw(alias(r, Dims{s.batch, s.inner, s.classes}, Dims{s.classes * s.inner, 1, s.inner}, 0), alias(rows, Dims{s.batch, s.inner, s.classes}, Dims{s.inner * s.classes, s.classes, 1}, 0));
+    return r;
+}
+void check_target(const char* op, int64_t t, int64_t classes) { check(t >= 0 && t < classes, Err::Index, "Target ", t, " is out of bounds. (", op, " with ", classes, " classes)"); }
+DType loss_type(DType t) { return t == DType::Float64 ? t : DType::Float32; }
+}  // namespace
+
+// Cross entropy with class indices, without weights and smoothing: one pass over the logits forward, one backward.
+struct CrossEntropyFused : Op<CrossEntropyFused> {
+    SIG("_cross_entropy(Tensor input, Tensor target, int reduction, int ignore_index) -> (Tensor loss, Tensor logsumexp, Tensor count)");
+    DOC("Cross entropy of logits and class indices, with the rows' log-sum-exp and the number of rows that count.");
+    FORMS(FUNCTION);
+    using Saves = Save<In<0>, In<1>, Out<1>, Out<2>>;
+    using Result = std::tuple<Tensor, Tensor, Tensor>;
+
+    static Result forward(const Tensor& input, const Tensor& target, int64_t reduction, int64_t ignore) {
+        Classes s = check_classes("cross_entropy_loss", input, target, {});
+        DType t = input.dtype(), compute = loss_type(t);
+        Dims out_sizes = reduction ? Dims{} : Dims(target.sizes());
+        if (input.is_meta()) return {empty(out_sizes, t, Device::Meta), empty(target.sizes(), compute, Device::Meta), empty({}, DType::Int64, Device::Meta)};
+        Tensor losses = empty(Dims{s.rows()}, compute), lse = empty(target.sizes(), compute), y = cast_raw(target, DType::Int64);
+        int64_t count = compute == DType::Float64 ? rows<double>(input, s, y, ignore, losses, lse) : rows<float>(input, s, y, ignore, losses, lse);
+        Tensor counted = scalar_tensor(Scalar(count), DType::Int64);
+        if (!reduction) return {cast_raw(alias(losses, out_sizes, contiguous_strides(out_sizes), 0), t), lse, counted};
+        double total = compute == DType::Float64 ? cpu::kernels().reduce<double>().sum(losses.data<double>(), s.rows()) : double(cpu::kernels().reduce<float>().sum(losses.data<float>(), s.rows()));
+        return {scalar_tensor(Scalar(reduction == int64_t(Reduction::Mean) ? total / double(count) : total), t), lse, counted};
+    }
+    template <class T> static int64_t rows(const Tensor& input, const Classes& s, const Tensor& target, int64_t ignore, const Tensor& losses, const Tensor& lse) {
+        Tensor x = class_rows(input, s, dtype_of<T>());
+        const T* p = x.data<T>();
+        const int64_t* y = target.data<int64_t>();
+        T *out = losses.data<T>(), *sums = lse.data<T>();
+        int64_t count = 0;
+        for (int64_t i = 0; i < s.rows(); i++) {
+            if (y[i] == ignore) continue;
+            check_target("cross_entropy", y[i], s.classes);
+            count++;
+        }
+        cpu::parallel_for(s.rows(), std::max<int64_t>(1, 8192 / std::max<int64_t>(s.classes, 1)), [&](int64_t a, int64_t b) {
+            for (int64_t i = a; i < b; i++) {
+                sums[i] = cpu::kernels().reduce<T>().logsumexp(p + i * s.classes, s.classes);
+                out[i] = y[i] == ignore ? T(0) : sums[i] - p[i * s.classes + y[i]];
+            }
+        });
+        return count;
+    }
+
+    static Grads backward(Ctx& c, const Grads& g) {
+        Grads r(2);
+        if (!g[0]) return r;
+        Tensor x = c.in<0>(), target = c.in<1>();
+        int64_t reduction = c.arg<2>(), count = item(c.out<2>()).to<int64_t>();
+        double scale = reduction == int64_t(Reduction::Mean) ? 1.0 / double(count) : 1.0;
+        r[0] = tls.grad ? recorded(x, target, g[0], scale, c.arg<3>()) : fused(x, target, rl::detach(c.out<1>()), g[0], scale, c.arg<3>());
+        return r;
+    }
+    // The same gradient of public operators, for create_graph.
+    static Tensor recorded(const Tensor& x, const Tensor& target, const Tensor& g, double scale, int64_t ignore) {
+        int64_t dim = x.dim() == 1 ? 0 : 1;
+        Tensor counts = ne(target, ignore);
+        Tensor index = unsqueeze(where(counts, target, Scalar(0)), dim);
+        Tensor onehot = scatter(zeros_like(rl::detach(x)), dim, x.dim() == 1 ? reshape(index, {1}) : index, Scalar(1));
+        Tensor p = exp(sub(x, logsumexp(x, {dim}, true)));
+        Tensor per_row = mul(g, to(counts, x.dtype())) * scale;
+        return (p - onehot) * (x.dim() == 1 ? reshape(per_row, {1}) : unsqueeze(per_row, dim));
+    }
+    static Tensor fused(const Tensor& x, const Tensor& target, const Tensor& lse, const Tensor& g, double scale, int64_t ignore) {
+        Classes s = check_classes("cross_entropy_loss", x, target, {});
+        return loss_type(x.dtype()) == DType::Float64 ? fused_rows<double>(x, s, target, lse, g, scale, ignore) : fused_rows<float>(x, s, target, lse, g, scale, ignore);
+    }
+    template <class T> static Tensor fused_rows(const Tensor& input, const Classes& s, const Tensor& target, const Tensor& lse, const Tensor& g, double scale, int64_t ignore) {
+        Tensor x = class_rows(input, s, dtype_of<T>()), out = empty(x.sizes(), dtype_of<T>()), y = cast_raw(target, DType::Int64), gs = cast_raw(g, dtype_of<T>());
+        const T *p = x.data<T>(), *sums = lse.data<T>(), *gp = gs.data<T>();
+        T* o = out.data<T>();
+        const int64_t* t = y.data<int64_t>();
+        int64_t step = gs.numel() == 1 ? 0 : 1;
+        cpu::parallel_for(s.rows(), std::max<int64_t>(1, 8192 / std::max<int64_t>(s.classes, 1)), [&](int64_t a, int64_t b) {
+            for (int64_t i = a; i < b; i++) {
+                T* row = o + i * s.classes;
+                if (t[i] == ignore) {
+                    std::fill(row, row + s.classes, T(0));
+                    continue;
+                }
+                T k = gp[i * step] * T(scale);
+                cpu::kernels().softmax<T>().exp_minus(row, p + i * s.classes, s.classes, sums[i], k, T(0));
+                row[t[i]] -= k;
+            }
+        });
+        if (s.inner == 1) return cast_raw(alias(out, input.sizes(), contiguous_strides(input.sizes()), 0), input.dtype());
+        return from_class_rows(out, s, input.sizes(), input.dtype());
+    }
+};
+OP(CrossEntropyFused);
+
+// ---------------------------------------------------------------- negative log-likelihood
+struct NllLoss : Composite<NllLoss> {
+    SIG("nn::nll_loss(Tensor input, Tensor target, Tensor? weight=None, bool? size_average=None, int ignore_index=-100, bool? reduce=None, str reduction='mean') -> Tensor");
+    DOC("Minus the log-probability in input of each target class; input (N, C, ...), target (N, ...).");
+    FORMS(FUNCTION);
+    static Tensor forward(const Tensor& input, const Tensor& target, const Tensor& weight, const OptBool& average, int64_t ignore, const OptBool& reduce, const std::string& text) {
+        return compute(input, target, weight, ignore, reduction_of("nll_loss", text, average, reduce));
+    }
+    // -weight[target] * input[target], its sum over the rows that count, or that divided by the sum of their weights
+    static Tensor compute(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore, Reduction r) {
+        Classes s = check_classes("nll_loss", input, target, weight);
+        int64_t dim = input.dim() == 1 ? 0 : 1;
+        Tensor y = to(target, DType::Int64);
+        if (!input.is_meta()) {
+            Tensor plain = contiguous(rl::detach(y));
+            const int64_t* t = plain.data<int64_t>();
+            for (int64_t i = 0; i < plain.numel(); i++)
+                if (t[i] != ignore) check_target("nll_loss", t[i], s.classes);
+        }
+        Tensor counts = ne(y, ignore), safe = where(counts, y, Scalar(0));
+        Tensor index = input.dim() == 1 ? reshape(safe, {1}) : unsqueeze(safe, dim);
+        Tensor picked = reshape(gather(input, dim, index), Dims(y.sizes()));
+        Tensor zero = zeros({}, input.dtype(), input.device());
+        if (!weight) {
+            Tensor loss = where(counts, neg(picked), zero);
+            if (r != Reduction::Mean) return reduce_loss(loss, r);
+            return sum(loss) / to(sum(counts), input.dtype());
+        }
+        Tensor w = where(counts, reshape(index_select(weight, 0, reshape(safe, {-1})), Dims(y.sizes())), zero);
+        Tensor loss = where(counts, neg(picked) * w, zero);
+        return r != Reduction::Mean ? reduce_loss(loss, r) : sum(loss) / sum(w);
+    }
+};
+OP(NllLoss);
+
+// ---------------------------------------------------------------- cross entropy
+struct CrossEntropyLoss : Composite<CrossEntropyLoss> {
+    SIG("nn::cross_entropy(Tensor input, Tensor target, Tensor? weight=None, bool? size_average=None, int ignore_index=-100, bool? reduce=None, str reduction='mean', float label_smoothing=0.0) -> Tensor");
+    DOC("Cross entropy of logits input (N, C, ...) with class indices (N, ...) or class probabilities (N, C, ...).");
+    FORMS(FUNCTION);
+    static Tensor forward(const Tensor& input, const Tensor& target, const Tensor& weight, const OptBool& average, int64_t ignore, const OptBool& reduce, const std::string& text, double smoothing) {
+        Reduction r = reduction_of("cross_entropy", text, average, reduce);
+        check(smoothing >= 0 && smoothing <= 1, "label_smoothing must be between 0.0 and 1.0. Got: ", smoothing);
+        check(input.dim() >= 1, "cross_entropy(): input must have at least one dimension");
+        int64_t dim = input.dim() == 1 ? 0 : 1;
+        if (input.sizes() == target.sizes() && is_floating(target.dtype())) return probabilities(input, target, weight, r, smoothing, dim);
+        if (input.sizes() == target.sizes()) check(is_floating(target.dtype()) || input.dim() == 1, "Expected floating point type for target with class probabilities, got ", title(target.dtype()));
+        if (!weight && smoothing == 0) return std::get<0>(call<CrossEntropyFused>(input, target, int64_t(r), ignore));
+        Tensor logp = log_softmax(input, dim);
+        Tensor nll = NllLoss::compute(logp, target, weight, ignore, r);
+        if (smoothing == 0) return nll;
+        return (1 - smoothing) * nll + smoothed(logp, target, weight, ignore, r, dim) * (smoothing / double(input.sizes()[dim]));
+    }
+    // The part of the loss that label smoothing spreads over all classes.
+    static Tensor smoothed(const Tensor& logp, const Tensor& target, const Tensor& weight, int64_t ignore, Reduction r, int64_t dim) {
+        Tensor all = neg(sum(weight ? mul(logp, per_class(weight, logp.dim(), dim)) : logp, {dim}));
+        Tensor counts = ne(target, ignore), zero = zeros({}, logp.dtype(), logp.device());
+        Tensor loss = where(counts, all, zero);
+        if (r != Reduction::Mean) return reduce_loss(loss, r);
+        if (!weight) return sum(loss) / to(sum(counts), logp.dtype());
+        Tensor safe = where(counts, target, Scalar(0));
+        return sum(loss) / sum(where(counts, reshape(index_select(weight, 0, reshape(safe, {-1})), Dims(target.sizes())), zero));
+    }
+    static Tensor probabilities(const Tensor& input, const Tensor& target, const Tensor& weight, Reduction r, double smoothing, int64_t dim) {
+        int64_t classes = input.sizes()[dim];
+        check(!weight || (weight.dim() == 1 && weight.numel() == classes), "cross_entropy: weight tensor should be defined either for all ", classes, " classes or no classes but got weight tensor of shape: ", weight ? weight.sizes() : Dims());
+        Tensor q = smoothing > 0 ? target * (1 - smoothing) + Scalar(smoothing / double(classes)) : target;
+        Tensor logp = log_softmax(input, dim);
+        Tensor terms = mul(logp, q);
+        if (weight) terms = mul(terms, per_class(weight, input.dim(), dim));
+        if (r == Reduction::None) return neg(sum(terms, {dim}));
+        Tensor total = neg(sum(terms));
+        return r == Reduction::Sum ? total : total / (double(input.numel()) / double(std::max<int64_t>(classes, 1)));
+    }
+    static Tensor per_class(const Tensor& weight, int64_t rank, int64_t dim) {
+        Dims shape(size_t(rank), 1);
+        shape[dim] = weight.numel();
+        return reshape(weight, shape);
+    }
+};
+OP(CrossEntropyLoss);
+
+// ---------------------------------------------------------------- divergence
+struct KlDiv : Composite<KlDiv> {
+    SIG("nn::kl_div(Tensor input, Tensor target, bool? size_average=None, bool? reduce=None, str reduction='mean', bool log_target=False) -> Tensor");
+    DOC("Kullback-Leibler divergence of target from log-probabilities input (Kullback and Leibler, 1951); 'batchmean' is its definition.");
+    FORMS(FUNCTION);
+    static Tensor forward(const Tensor& input, const Tensor& target, const OptBool& average, const OptBool& reduce, const std::string& text, bool log_target) {
+        bool batch = text == "batchmean" && !average && !reduce;
+        Reduction r = batch ? Reduction::Sum : reduction_of("kl_div", text, average, reduce);
+        if (text == "mean" && !average && !reduce &&
+            PyErr_WarnEx(PyExc_UserWarning, "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides only by the batch size, and aligns with the KL div math definition.", 1) < 0)
+            raise_python();
+        Tensor loss;
+        if (log_target) loss = exp(target) * (target - input);
+        else loss = where(gt(target, 0), mul(target, log(where(gt(target, 0), target, Scalar(1.0)))), zeros({}, target.dtype(), target.device())) - target * input;
+        Tensor total = reduce_loss(loss, r);
+        return batch && input.dim() ? total / double(input.sizes()[0]) : total;
+    }
+};
+OP(KlDiv);
+
+}  // namespace rl
