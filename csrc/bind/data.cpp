@@ -349,6 +349,7 @@ void init_data(PyObject* m) {
     init_storage(m);
     init_exchange(m);
     init_tensor_methods(m);
+    init_varargs(m);
 }
 
 }  // namespace rl

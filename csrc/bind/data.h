@@ -35,4 +35,5 @@ void release_python(void* owner);
 void init_storage(PyObject* m);
 void init_exchange(PyObject* m);  // numpy, buffers, DLPack
 void init_tensor_methods(PyObject* m);
+void init_varargs(PyObject* m);
 }  // namespace rl

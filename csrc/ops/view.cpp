@@ -192,14 +192,16 @@ struct Transpose : View<Transpose> {
 };
 OP(Transpose);
 
-struct TransposeT : Composite<TransposeT> {
+struct TransposeT : View<TransposeT> {
     SIG("t(Tensor self) -> Tensor");
     DOC("A matrix transposed; vectors and scalars as they are.");
-    FORMS(FUNCTION | METHOD);
+    FORMS(FUNCTION | METHOD | INPLACE);
     static Tensor forward(const Tensor& self) {
         check(self.dim() <= 2, "t() expects a tensor with <= 2 dimensions, but self is ", self.dim(), "D");
-        return self.dim() < 2 ? self : transpose(self, 0, 1);
+        return self.dim() < 2 ? alias(self) : Transpose::forward(self, 0, 1);
     }
+    static void into(const Tensor& out, bool, const Tensor& self) { Transpose::regeometry(out, forward(self)); }
+    static Grads backward(Ctx& c, const Tensor& g) { return {c.sizes<0>().size() < 2 ? g : transpose(g, 0, 1)}; }
 };
 OP(TransposeT);
 

@@ -1,0 +1,96 @@
+// Padding: with a constant, or with values of the tensor itself.
+#include <algorithm>
+
+#include "core/iterate.h"
+#include "core/op.h"
+#include "core/ops.h"
+
+namespace rl {
+
+struct ConstantPad : Op<ConstantPad> {
+    SIG("constant_pad_nd(Tensor self, int[] pad, Scalar value=0) -> Tensor");
+    DOC("value before and behind each dimension; pad counts from the last dimension, negative numbers cut off.");
+    FORMS(FUNCTION);
+    static Tensor forward(const Tensor& self, const Dims& pad, const Scalar& value) {
+        check(pad.size() % 2 == 0, "Length of pad must be even but instead it equals ", pad.size());
+        check(int64_t(pad.size()) <= 2 * self.dim(), "Length of pad should be no more than twice the number of dimensions of the input. Pad length is ", pad.size(), " while the input has ", self.dim(), " dimensions.");
+        Dims sizes = self.sizes();
+        for (size_t k = 0; k < pad.size() / 2; k++) {
+            int64_t d = self.dim() - 1 - int64_t(k);
+            sizes[d] += pad[2 * k] + pad[2 * k + 1];
+            check(sizes[d] >= 0, "The input size ", self.sizes()[d], ", plus negative padding ", pad[2 * k], " and ", pad[2 * k + 1], " resulted in a negative output size, which is invalid. Check dimension ", d, " of your input.");
+        }
+        Tensor r = make(self, sizes);
+        if (r.is_meta()) return r;
+        fill_raw(r, value);
+        // the part of self that stays, and its place in the result
+        Tensor s = resolve(self);
+        Dims kept = self.sizes();
+        int64_t from = s->offset, to = 0;
+        for (size_t k = 0; k < pad.size() / 2; k++) {
+            int64_t d = self.dim() - 1 - int64_t(k), before = pad[2 * k], behind = pad[2 * k + 1];
+            kept[d] += std::min<int64_t>(before, 0) + std::min<int64_t>(behind, 0);
+            if (kept[d] <= 0) return r;
+            from += std::max<int64_t>(-before, 0) * s.strides()[d];
+            to += std::max<int64_t>(before, 0) * r.strides()[d];
+        }
+        copy_raw(alias(r, kept, r.strides(), to), alias(s, kept, s.strides(), from));
+        return r;
+    }
+    static Tensor make(const Tensor& self, const Dims& sizes) {
+        if (self.dim() == 4 && !self.is_contiguous() && same(self.strides(), format_strides("pad", self.sizes(), MemoryFormat::ChannelsLast)))
+            return empty_strided(sizes, format_strides("pad", sizes, MemoryFormat::ChannelsLast), self.dtype(), self.device());
+        return empty(sizes, self.dtype(), self.device());
+    }
+    static Grads backward(Ctx& c, const Tensor& g) {
+        Dims back = c.arg<1>();
+        for (auto& n : back) n = -n;
+        return {call<ConstantPad>(g, back, Scalar(0))};
+    }
+};
+OP(ConstantPad);
+
+// The index that each place of a padded dimension takes its value from.
+static Tensor pad_indices(const std::string& mode, int64_t n, int64_t before, int64_t behind) {
+    Tensor r = empty(Dims{before + n + behind}, DType::Int64);
+    int64_t* p = r.data<int64_t>();
+    for (int64_t i = 0; i < r.numel(); i++) {
+        int64_t at = i - before;
+        if (mode == "reflect") at = at < 0 ? -at : at >= n ? 2 * (n - 1) - at : at;
+        else if (mode == "replicate") at = std::clamp<int64_t>(at, 0, n - 1);
+        else at = (at % n + n) % n;
+        p[i] = at;
+    }
+    return r;
+}
+
+struct PadMode : Composite<PadMode> {
+    SIG("nn::pad(Tensor input, int[] pad, str mode='constant', float? value=None) -> Tensor");
+    DOC("The last dimensions padded, two numbers for each from the last one on; mode constant, reflect, replicate or circular.");
+    FORMS(FUNCTION);
+    static Tensor forward(const Tensor& self, const Dims& pad, const std::string& mode, const OptFloat& value) {
+        check(pad.size() % 2 == 0, "Padding length must be divisible by 2");
+        check(int64_t(pad.size()) <= 2 * self.dim(), "Padding length should be less than or equal to two times the input dimension but got padding length ", pad.size(), " and input of dimension ", self.dim());
+        if (mode == "constant") return call<ConstantPad>(self, pad, Scalar(value.value_or(0)));
+        check(!value || *value == 0, "Padding mode \"", mode, "\" doesn't take in value argument");
+        check(mode == "reflect" || mode == "replicate" || mode == "circular", Err::NotImplemented, "Unrecognised padding mode ", mode);
+        int64_t spatial = int64_t(pad.size()) / 2;
+        check(spatial >= 1 && spatial <= 3 && (self.dim() == spatial + 1 || self.dim() == spatial + 2), Err::NotImplemented, "Padding size ", pad.size(), " is not supported for ", self.dim(), "D input tensor.");
+        for (int64_t d = self.dim() == spatial + 1 ? 0 : 1; d < self.dim(); d++)
+            check(self.sizes()[d] != 0, "Expected ", spatial + 1, "D or ", spatial + 2, "D tensor with possibly 0 batch size and other non-zero dimensions for input, but got: ", self.sizes(), " (pad, mode ", mode, ")");
+        Tensor r = self;
+        for (int64_t k = 0; k < spatial; k++) r = along(r, mode, r.dim() - 1 - k, pad[2 * k], pad[2 * k + 1], k);
+        return r.is(self) ? clone(self) : r;
+    }
+    static Tensor along(const Tensor& t, const std::string& mode, int64_t d, int64_t before, int64_t behind, int64_t k) {
+        int64_t n = t.sizes()[d];
+        if (mode == "reflect") check(before < n && behind < n, "Argument #", 4 + 2 * k, ": Padding size should be less than the corresponding input dimension, but got: padding (", before, ", ", behind, ") at dimension ", d, " of input ", t.sizes());
+        if (mode == "circular") check(before <= n && behind <= n, "Padding value causes wrapping around more than once.");
+        check(before + n + behind >= (mode == "circular" ? 0 : 1), mode == "circular" ? "Negative padding value is resulting in an empty dimension" : "pad: the input is too small", " (padding (", before, ", ", behind, ") at dimension ", d, " of input ", t.sizes(), ")");
+        if (before == 0 && behind == 0) return t;
+        return index_select(t, d, pad_indices(mode, n, before, behind));
+    }
+};
+OP(PadMode);
+
+}  // namespace rl

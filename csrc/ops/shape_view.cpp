@@ -1,0 +1,220 @@
+// Views with other names for their dimensions, or over other types; sliding windows.
+#include <algorithm>
+
+#include "core/iterate.h"
+#include "core/op.h"
+#include "core/ops.h"
+
+namespace rl {
+
+struct ViewAs : Composite<ViewAs> {
+    SIG("view_as(Tensor self, Tensor other) -> Tensor");
+    DOC("self viewed in other's sizes.");
+    FORMS(METHOD);
+    static Tensor forward(const Tensor& self, const Tensor& other) { return view(self, other.sizes()); }
+};
+struct ReshapeAs : Composite<ReshapeAs> {
+    SIG("reshape_as(Tensor self, Tensor other) -> Tensor");
+    DOC("self reshaped to other's sizes.");
+    FORMS(METHOD);
+    static Tensor forward(const Tensor& self, const Tensor& other) { return reshape(self, other.sizes()); }
+};
+struct Ravel : Composite<Ravel> {
+    SIG("ravel(Tensor self) -> Tensor");
+    DOC("self as a vector: a view where possible.");
+    static Tensor forward(const Tensor& self) { return reshape(contiguous_op(self), {-1}); }
+};
+struct Unflatten : Composite<Unflatten> {
+    SIG("unflatten.int(Tensor self, int dim, int[] sizes) -> Tensor");
+    DOC("One dimension made into several; one of the sizes may be -1.");
+    static Tensor forward(const Tensor& self, int64_t dim, const Dims& sizes) {
+        int64_t d = wrap_dim(dim, self.dim());
+        check(!sizes.empty(), "unflatten: sizes must be non-empty");
+        int64_t n = self.dim() ? self.sizes()[d] : 1, known = 1;
+        Dims r = self.sizes();
+        if (self.dim()) r.erase(size_t(d));
+        bool open = std::count(sizes.begin(), sizes.end(), -1) == 1;
+        for (int64_t s : sizes) known *= s == -1 ? 1 : s;
+        check(open ? known != 0 && n % known == 0 : known == n, "unflatten: Provided sizes ", sizes, " don't multiply up to the size of dim ", d, " (", n, ") in the input tensor");
+        for (size_t i = 0; i < sizes.size(); i++) r.insert(size_t(d) + i, sizes[i] == -1 ? n / known : sizes[i]);
+        return view(self, r);
+    }
+};
+OP(ViewAs);
+OP(ReshapeAs);
+OP(Ravel);
+OP(Unflatten);
+
+struct Movedim : Composite<Movedim> {
+    SIG("movedim.intlist(Tensor self, int[] source, int[] destination) -> Tensor");
+    DOC("Dimensions moved to other places, the others keeping their order.");
+    ALIASES("moveaxis");
+    static Tensor forward(const Tensor& self, const Dims& source, const Dims& destination) {
+        check(source.size() == destination.size(), "movedim: Invalid source or destination dims: source (", source, " dims) should contain the same number of dims as destination (", destination, " dims)");
+        size_t n = size_t(self.dim());
+        Dims order(n, -1);
+        uint64_t used = 0, filled = 0;
+        for (size_t i = 0; i < source.size(); i++) {
+            int64_t from = wrap_dim(source[i], self.dim()), to = wrap_dim(destination[i], self.dim());
+            check(!(used >> from & 1), "movedim: repeated dim in `source` (", source, ")");
+            check(!(filled >> to & 1), "movedim: repeated dim in `destination` (", destination, ")");
+            used |= uint64_t(1) << from, filled |= uint64_t(1) << to;
+            if (n) order[to] = from;
+        }
+        if (n == 0) return view(self, {});
+        for (size_t at = 0, d = 0; d < n; d++) {
+            if (used >> d & 1) continue;
+            while (order[at] >= 0) at++;
+            order[at] = int64_t(d);
+        }
+        return permute(self, order);
+    }
+};
+struct MovedimInt : Composite<MovedimInt> {
+    SIG("movedim.int(Tensor self, int source, int destination) -> Tensor");
+    DOC("One dimension moved to another place.");
+    ALIASES("moveaxis");
+    static Tensor forward(const Tensor& self, int64_t source, int64_t destination) { return call<Movedim>(self, Dims{source}, Dims{destination}); }
+};
+OP(MovedimInt);
+OP(Movedim);
+
+struct Adjoint : Composite<Adjoint> {
+    SIG("adjoint(Tensor self) -> Tensor");
+    DOC("The matrices of the last two dimensions transposed and conjugated.");
+    static Tensor forward(const Tensor& self) {
+        check(self.dim() >= 2, "tensor.adjoint() is only supported on matrices or batches of matrices. Got ", self.dim(), "-D tensor.");
+        Tensor t = transpose(self, -2, -1);
+        return t.is_complex() ? conj(t) : t;
+    }
+};
+struct NarrowTensor : Composite<NarrowTensor> {
+    SIG("narrow.Tensor(Tensor self, int dim, Tensor start, int length) -> Tensor");
+    DOC("length indices from start along dim.");
+    static Tensor forward(const Tensor& self, int64_t dim, const Tensor& start, int64_t length) {
+        check(start.dim() == 0 && is_integral(start.dtype()), "start must be an 0-dim integral Tensor.");
+        return narrow(self, dim, item(start).to<int64_t>(), length);
+    }
+};
+OP(Adjoint);
+OP(NarrowTensor);
+
+struct Unfold : View<Unfold> {
+    SIG("unfold(Tensor self, int dimension, int size, int step) -> Tensor");
+    DOC("All windows of a size along a dimension, `step` apart, as the last dimension of a view.");
+    FORMS(METHOD);
+    static Tensor forward(const Tensor& self, int64_t dimension, int64_t size, int64_t step) {
+        int64_t d = wrap_dim(dimension, self.dim()), n = self.dim() ? self.sizes()[d] : 1;
+        check(size >= 0, "size is ", size, " but must be >= 0");
+        check(size <= n, "maximum size for tensor at dimension ", d, " is ", n, " but size is ", size);
+        check(step > 0, "step is ", step, " but must be > 0");
+        Dims sizes = self.sizes(), strides = self.strides();
+        int64_t s = self.dim() ? strides[d] : 1;
+        if (self.dim()) sizes[d] = (n - size) / step + 1, strides[d] = step * s;
+        sizes.push_back(size), strides.push_back(s);
+        return alias(self, sizes, strides, self->offset);
+    }
+    // Windows that overlap add up: every element is sent to its place along the dimension.
+    static Grads backward(Ctx& c, const Tensor& g) {
+        const Dims& sizes = c.sizes<0>();
+        if (sizes.empty()) return {reshape(g, {})};
+        int64_t d = wrap_dim(c.arg<1>(), int64_t(sizes.size())), windows = g.sizes()[d], size = c.arg<2>(), step = c.arg<3>();
+        Tensor index = empty(Dims{windows * size}, DType::Int64);
+        for (int64_t i = 0; i < windows * size; i++) index.data<int64_t>()[i] = i / size * step + i % size;
+        Dims order;
+        for (int64_t i = 0; i < g.dim() - 1; i++) {
+            order.push_back(i);
+            if (i == d) order.push_back(g.dim() - 1);
+        }
+        Dims flat = sizes;
+        flat[d] = windows * size;
+        return {index_add(zeros(sizes, g.dtype(), g.device()), d, index, reshape(permute(g, order), flat))};
+    }
+};
+OP(Unfold);
+
+// ---------------------------------------------------------------- other types over the same memory
+struct ViewAsReal : View<ViewAsReal> {
+    SIG("view_as_real(Tensor self) -> Tensor");
+    DOC("Complex numbers as pairs of real ones, in a last dimension of size 2.");
+    FORMS(FUNCTION);
+    static Tensor forward(const Tensor& self) {
+        check(self.is_complex(), "view_as_real is only supported for complex tensors");
+        check(!self->conj, "view_as_real doesn't work on unresolved conjugated tensors.  To resolve the conjugate tensor so you can view it as real, use self.resolve_conj(); however, be warned that the resulting tensor will not alias the original.");
+        Dims sizes = self.sizes(), strides = self.strides();
+        for (auto& s : strides) s *= 2;
+        sizes.push_back(2), strides.push_back(1);
+        Tensor r = alias(self);
+        r->dtype = to_real(self.dtype());
+        r.set_geometry(sizes, strides, self->offset * 2);
+        return r;
+    }
+    static Grads backward(Ctx&, const Tensor& g) { return {view_as_complex(contiguous_op(g))}; }
+};
+struct ViewAsComplex : View<ViewAsComplex> {
+    SIG("view_as_complex(Tensor self) -> Tensor");
+    DOC("Pairs of real numbers in a last dimension of size 2 as complex ones.");
+    FORMS(FUNCTION);
+    static Tensor forward(const Tensor& self) {
+        DType t = self.dtype();
+        check(t == DType::Float16 || t == DType::Float32 || t == DType::Float64, "view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: ", title(t));
+        check(self.dim() > 0, "Input tensor must have one or more dimensions");
+        check(self.size(-1) == 2, "Tensor must have a last dimension of size 2");
+        check(self.stride(-1) == 1, "Tensor must have a last dimension with stride 1");
+        Dims sizes = self.sizes(), strides = self.strides();
+        sizes.resize(sizes.size() - 1), strides.resize(strides.size() - 1);
+        for (auto& s : strides) {
+            check(s % 2 == 0, "Tensor must have a stride divisible by 2 for all but last dimension");
+            s /= 2;
+        }
+        check(self->offset % 2 == 0, "Tensor must have a storage_offset divisible by 2");
+        Tensor r = alias(self);
+        r->dtype = to_complex(t);
+        r.set_geometry(sizes, strides, self->offset / 2);
+        return r;
+    }
+    static Grads backward(Ctx&, const Tensor& g) { return {view_as_real(g->conj ? clone(g) : g)}; }
+};
+OP(ViewAsReal);
+OP(ViewAsComplex);
+
+struct ViewDType : Op<ViewDType> {
+    SIG("view.dtype(Tensor self, ScalarType dtype) -> Tensor");
+    DOC("The same bytes as elements of another type; the last dimension grows or shrinks with the element's size.");
+    FORMS(METHOD);
+    NO_GRADIENT;
+    static Tensor forward(const Tensor& self, DType dtype) {
+        check(!self.lazy(), "torch.Tensor.view is not supported for ", self->conj ? "conjugate" : "negative", " view tensors when converting to a different dtype.");
+        if (dtype == self.dtype()) return become(alias(self), self);
+        int64_t from = itemsize(self.dtype()), to = itemsize(dtype), offset = self->offset * from;
+        Dims sizes = self.sizes(), strides = self.strides();
+        if (from != to) {
+            size_t last = sizes.size() - 1;
+            auto text = cat("to view ", title(self.dtype()), " as ", title(dtype), " (different element sizes)");
+            check(self.dim() != 0, "self.dim() cannot be 0 ", text);
+            check(self.stride(-1) == 1 || self.numel() == 0, "self.stride(-1) must be 1 ", text, ", but got ", self.stride(-1));
+            int64_t ratio = from > to ? from / to : to / from;
+            if (from < to) {
+                check(sizes[last] % ratio == 0, "self.size(-1) must be divisible by ", ratio, " ", text, ", but got ", sizes[last]);
+                check(offset % to == 0, "self.storage_offset() must be divisible by ", ratio, " ", text, ", but got ", self->offset);
+                for (size_t i = 0; i < last; i++) check(strides[i] % ratio == 0, "self.stride(", i, ") must be divisible by ", ratio, " ", text, ", but got ", strides[i]);
+            }
+            sizes[last] = from > to ? sizes[last] * ratio : sizes[last] / ratio;
+            for (size_t i = 0; i < last; i++) strides[i] = from > to ? strides[i] * ratio : strides[i] / ratio;
+        }
+        Tensor r = alias(self);
+        r->dtype = dtype;
+        r.set_geometry(sizes, strides, offset / to);
+        return become(r, self);
+    }
+    static Tensor become(const Tensor& r, const Tensor& self) {
+        become_view(r, self, ViewKind::NoGrad);
+        return r;
+    }
+};
+OP(ViewDType);
+
+Tensor view_as_real(const Tensor& a) { return call<ViewAsReal>(a); }
+Tensor view_as_complex(const Tensor& a) { return call<ViewAsComplex>(a); }
+
+}  // namespace rl
