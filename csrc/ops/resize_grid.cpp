@@ -1,0 +1,230 @@
+// Sampling of images at the points of a grid (Jaderberg et al., Spatial Transformer Networks, 2015).
+#include <cmath>
+
+#include "cpu/parallel.h"
+#include "ops/conv.h"
+
+namespace rl {
+
+namespace {
+enum Mode : int64_t { kBilinear, kNearest, kBicubic };
+enum Padding : int64_t { kZeros, kBorder, kReflection };
+
+// A coordinate in pixels and its derivative by the coordinate in [-1, 1].
+template <class T> struct Coordinate {
+    T x, slope;
+};
+
+template <class T> Coordinate<T> unnormalized(T g, int64_t size, bool align) {
+    if (align) return {(g + 1) / 2 * T(size - 1), T(size - 1) / 2};
+    return {((g + 1) * T(size) - 1) / 2, T(size) / 2};
+}
+template <class T> Coordinate<T> clipped(Coordinate<T> c, int64_t size) {
+    if (!(c.x > 0)) return {0, 0};
+    if (c.x >= T(size - 1)) return {T(size - 1), 0};
+    return c;
+}
+// Back and forth between low / 2 and high / 2.
+template <class T> Coordinate<T> reflected(Coordinate<T> c, int64_t twice_low, int64_t twice_high) {
+    if (twice_low == twice_high) return {0, 0};
+    T low = T(twice_low) / 2, span = T(twice_high - twice_low) / 2, x = c.x - low, sign = 1;
+    if (x < 0) x = -x, sign = -1;
+    T extra = std::fmod(x, span);
+    bool odd = int64_t(std::floor(x / span)) % 2;
+    return odd ? Coordinate<T>{span - extra + low, -sign * c.slope} : Coordinate<T>{extra + low, sign * c.slope};
+}
+template <class T> Coordinate<T> padded(Coordinate<T> c, int64_t size, int64_t padding, bool align) {
+    if (padding == kBorder) return clipped(c, size);
+    if (padding == kReflection) {
+        c = align ? reflected(c, 0, 2 * (size - 1)) : reflected(c, -1, 2 * size - 1);
+        return clipped(c, size);
+    }
+    if (!(std::abs(c.x) < T(1e9))) c.x = T(-100);  // far away or NaN: outside
+    return c;
+}
+template <class T> int64_t to_int(T v) { return std::abs(v) < T(1e9) ? int64_t(v) : -100; }
+
+// The inputs along one dimension of a sample, their weights, and the weights' derivatives by the coordinate in pixels.
+template <class T> struct Axis {
+    int n;
+    int64_t index[4];  // -1: outside
+    T weight[4], slope[4];
+    T scale;  // derivative of pixels by [-1, 1]
+};
+
+template <class T> void cubic_weights(T t, T* w, T* d) {  // Keys, 1981, with a = -0.75
+    const T a = T(-0.75);
+    auto inner = [&](T x) { return ((a + 2) * x - (a + 3)) * x * x + 1; };
+    auto outer = [&](T x) { return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a; };
+    auto inner_d = [&](T x) { return (3 * (a + 2) * x - 2 * (a + 3)) * x; };
+    auto outer_d = [&](T x) { return (3 * a * x - 10 * a) * x + 8 * a; };
+    w[0] = outer(t + 1), w[1] = inner(t), w[2] = inner(1 - t), w[3] = outer(2 - t);
+    d[0] = outer_d(t + 1), d[1] = inner_d(t), d[2] = -inner_d(1 - t), d[3] = -outer_d(2 - t);
+}
+
+template <class T> Axis<T> axis(T g, int64_t size, int64_t mode, int64_t padding, bool align) {
+    Axis<T> a;
+    Coordinate<T> c = unnormalized(g, size, align);
+    auto inside = [&](int64_t i) { return i >= 0 && i < size ? i : -1; };
+    if (mode == kBicubic) {
+        a.n = 4, a.scale = c.slope;
+        T base = std::floor(c.x);
+        cubic_weights(c.x - base, a.weight, a.slope);
+        for (int k = 0; k < 4; k++) a.index[k] = inside(to_int(padded<T>({base - 1 + T(k), 1}, size, padding, align).x));
+        return a;
+    }
+    c = padded(c, size, padding, align);
+    a.scale = c.slope;
+    if (mode == kNearest) {
+        a.n = 1, a.index[0] = inside(to_int(std::nearbyint(c.x))), a.weight[0] = 1, a.slope[0] = 0;
+        return a;
+    }
+    T base = std::floor(c.x), part = c.x - base;
+    a.n = 2;
+    for (int k = 0; k < 2; k++) a.index[k] = inside(to_int(base) + k);
+    a.weight[0] = 1 - part, a.weight[1] = part, a.slope[0] = -1, a.slope[1] = 1;
+    return a;
+}
+
+// The geometry of a call, with one or two dimensions of size 1 in front where there are fewer than three.
+struct Sampling {
+    int64_t n, channels, points, dims, size[3], mode, padding;
+    bool align;
+    int64_t area() const { return size[0] * size[1] * size[2]; }
+};
+Sampling sampling(const Dims& input, const Dims& grid, int64_t mode, int64_t padding, bool align) {
+    Sampling s{input[0], input[1], 1, int64_t(input.size()) - 2, {1, 1, 1}, mode, padding, align};
+    for (int64_t i = 0; i < s.dims; i++) s.size[3 - s.dims + i] = input[size_t(i) + 2], s.points *= grid[size_t(i) + 1];
+    return s;
+}
+
+template <class T> void axes_of(const Sampling& s, const T* g, Axis<T>* a) {
+    for (int i = 0; i < 3; i++) {
+        if (i < 3 - s.dims) a[i] = {1, {0, 0, 0, 0}, {1, 0, 0, 0}, {0, 0, 0, 0}, 0};
+        else a[i] = axis(g[2 - i], s.size[i], s.mode, s.padding, s.align);  // the grid holds x, y, z
+    }
+}
+// f(pixel, i, j, k) for every input of a sample that is inside.
+template <class T, class F> void each_input(const Sampling& s, const Axis<T>* a, F f) {
+    for (int i = 0; i < a[0].n; i++)
+        for (int j = 0; j < a[1].n; j++)
+            for (int k = 0; k < a[2].n; k++)
+                if (a[0].index[i] >= 0 && a[1].index[j] >= 0 && a[2].index[k] >= 0) f((a[0].index[i] * s.size[1] + a[1].index[j]) * s.size[2] + a[2].index[k], i, j, k);
+}
+
+template <class T> void sample(const Sampling& s, const T* x, const T* grid, T* y) {
+    cpu::parallel_for(s.n * s.points, std::max<int64_t>(1, kGrain / (8 * s.channels + 1)), [&](int64_t begin, int64_t end) {
+        for (int64_t p = begin; p < end; p++) {
+            Axis<T> a[3];
+            axes_of(s, grid + p * s.dims, a);
+            int64_t image = p / s.points, at = p % s.points;
+            T* to = y + image * s.channels * s.points + at;
+            for (int64_t c = 0; c < s.channels; c++) to[c * s.points] = 0;
+            each_input<T>(s, a, [&](int64_t pixel, int i, int j, int k) {
+                T w = a[0].weight[i] * a[1].weight[j] * a[2].weight[k];
+                const T* from = x + image * s.channels * s.area() + pixel;
+                for (int64_t c = 0; c < s.channels; c++) to[c * s.points] += w * from[c * s.area()];
+            });
+        }
+    });
+}
+// Adds to gx (may be null) and writes gg.
+template <class T> void sample_backward(const Sampling& s, const T* g, const T* x, const T* grid, T* gx, T* gg) {
+    cpu::parallel_for(s.n, s.n * s.points * s.channels < kGrain / 8 ? s.n + 1 : 2, [&](int64_t begin, int64_t end) {
+        for (int64_t p = begin * s.points; p < end * s.points; p++) {
+            Axis<T> a[3];
+            axes_of(s, grid + p * s.dims, a);
+            int64_t image = p / s.points, at = p % s.points;
+            const T* from = g + image * s.channels * s.points + at;
+            T d[3] = {};
+            each_input<T>(s, a, [&](int64_t pixel, int i, int j, int k) {
+                int64_t base = image * s.channels * s.area() + pixel;
+                T w = a[0].weight[i] * a[1].weight[j] * a[2].weight[k], dot = 0;
+                for (int64_t c = 0; c < s.channels; c++) {
+                    T v = from[c * s.points];
+                    if (gx) gx[base + c * s.area()] += w * v;
+                    dot += v * x[base + c * s.area()];
+                }
+                d[0] += dot * a[0].slope[i] * a[1].weight[j] * a[2].weight[k];
+                d[1] += dot * a[0].weight[i] * a[1].slope[j] * a[2].weight[k];
+                d[2] += dot * a[0].weight[i] * a[1].weight[j] * a[2].slope[k];
+            });
+            for (int64_t i = 0; i < s.dims; i++) gg[p * s.dims + i] = d[2 - i] * a[2 - i].scale;
+        }
+    });
+}
+
+DType sampled_in(DType t) { return t == DType::Float64 ? t : DType::Float32; }
+}  // namespace
+
+struct GridSamplerBackward : Op<GridSamplerBackward> {
+    SIG("grid_sampler_backward(Tensor grad_output, Tensor input, Tensor grid, int interpolation_mode, int padding_mode, bool align_corners, bool needs_input) -> (Tensor, Tensor)");
+    DOC("Gradients of grid_sampler for input (None unless needs_input) and grid.");
+    FORMS(FUNCTION);
+    static std::tuple<Tensor, Tensor> forward(const Tensor& g, const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding, bool align, bool needs_input) {
+        if (g.is_meta()) return {needs_input ? empty(input.sizes(), g.dtype(), Device::Meta) : Tensor(), empty(grid.sizes(), g.dtype(), Device::Meta)};
+        DType t = sampled_in(g.dtype());
+        Tensor y = cast_raw(g, t), x = cast_raw(input, t), at = cast_raw(grid, t);
+        Tensor gx = needs_input ? zeros(input.sizes(), t) : Tensor(), gg = empty(grid.sizes(), t);
+        Sampling s = sampling(input.sizes(), grid.sizes(), mode, padding, align);
+        auto run = [&](auto tag) {
+            using T = typename decltype(tag)::type;
+            sample_backward<T>(s, y.data<T>(), x.data<T>(), at.data<T>(), gx ? gx.data<T>() : nullptr, gg.data<T>());
+        };
+        if (t == DType::Float64) run(Tag<double>{});
+        else run(Tag<float>{});
+        return {gx ? cast_raw(gx, g.dtype()) : gx, cast_raw(gg, g.dtype())};
+    }
+};
+
+struct GridSampler : Op<GridSampler> {
+    SIG("grid_sampler(Tensor input, Tensor grid, int interpolation_mode, int padding_mode, bool align_corners) -> Tensor");
+    DOC("input (N, C, ..) at the points grid (N, .., dims) in [-1, 1]: mode 0 bilinear, 1 nearest, 2 bicubic; padding 0 zeros, 1 border, 2 reflection.");
+    FORMS(FUNCTION);
+    using Saves = Save<In<0>, In<1>>;
+    static Tensor forward(const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding, bool align) {
+        check(input.dim() >= 3 && input.dim() == grid.dim(), "grid_sampler(): expected grid and input to have same number of dimensions, but got input with sizes ", input.sizes(), " and grid with sizes ", grid.sizes());
+        check(input.sizes()[0] == grid.sizes()[0], "grid_sampler(): expected grid and input to have same batch size, but got input with sizes ", input.sizes(), " and grid with sizes ", grid.sizes());
+        check(grid.sizes().back() == input.dim() - 2, "grid_sampler(): expected grid to have size ", input.dim() - 2, " in last dimension, but got grid with sizes ", grid.sizes());
+        for (int64_t d = 2; d < input.dim(); d++)
+            check(input.sizes()[size_t(d)] > 0, "grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes ", input.sizes(), " with dimension ", d, " being empty");
+        check(input.dim() == 4 || input.dim() == 5, "grid_sampler(): expected 4D or 5D input and grid with same number of dimensions, but got input with sizes ", input.sizes(), " and grid with sizes ", grid.sizes());
+        check(mode != kBicubic || input.dim() == 4, "grid_sampler(): bicubic interpolation only supports 4D input");
+        check(input.dtype() == grid.dtype(), "expected scalar type ", title(input.dtype()), " but found ", title(grid.dtype()), " (grid_sampler)");
+        check(is_floating(input.dtype()), Err::NotImplemented, "\"grid_sampler_2d_cpu\" not implemented for '", title(input.dtype()), "'");
+        Dims sizes(Ints(grid.sizes()).first(size_t(grid.dim() - 1)));
+        sizes.insert(1, input.sizes()[1]);
+        if (input.is_meta() || grid.is_meta()) return empty(sizes, input.dtype(), Device::Meta);
+        DType t = sampled_in(input.dtype());
+        Tensor x = cast_raw(input, t), at = cast_raw(grid, t), r = empty(sizes, t);
+        Sampling s = sampling(input.sizes(), grid.sizes(), mode, padding, align);
+        auto run = [&](auto tag) {
+            using T = typename decltype(tag)::type;
+            sample<T>(s, x.data<T>(), at.data<T>(), r.data<T>());
+        };
+        if (t == DType::Float64) run(Tag<double>{});
+        else run(Tag<float>{});
+        return cast_raw(r, input.dtype());
+    }
+    static Grads backward(Ctx& c, const Tensor& g) {
+        auto [gx, gg] = call<GridSamplerBackward>(g, c.in<0>(), c.in<1>(), c.arg<2>(), c.arg<3>(), c.arg<4>(), c.needs<0>());
+        return {gx, gg};
+    }
+};
+OP(GridSampler);
+OP(GridSamplerBackward);
+
+struct GridSample : Composite<GridSample> {
+    SIG("nn::grid_sample(Tensor input, Tensor grid, str mode='bilinear', str padding_mode='zeros', bool? align_corners=None) -> Tensor");
+    DOC("input (N, C, H, W) or (N, C, D, H, W) sampled at the points of grid, whose last dimension holds x, y(, z) in [-1, 1].");
+    FORMS(FUNCTION);
+    static Tensor forward(const Tensor& input, const Tensor& grid, const std::string& mode, const std::string& padding, const OptBool& align) {
+        int64_t m = mode == "bilinear" ? kBilinear : mode == "nearest" ? kNearest : kBicubic, p = padding == "zeros" ? kZeros : padding == "border" ? kBorder : kReflection;
+        check(m != kBicubic || mode == "bicubic", Err::Value, "nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '", mode, "'");
+        check(p != kReflection || padding == "reflection", Err::Value, "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', but got: '", padding, "'");
+        return call<GridSampler>(input, grid, m, p, align.value_or(false));
+    }
+};
+OP(GridSample);
+
+}  // namespace rl
