@@ -27,8 +27,8 @@ def assert_close(
 ) -> None:
     """Raise AssertionError unless |actual - expected| <= atol + rtol * |expected| everywhere.
 
-    Takes tensors, numbers, arrays, and sequences and mappings of them. The default tolerances depend on the dtype; of two
-    dtypes the coarser one's are taken. `msg` replaces the message, or makes one of it.
+    Takes tensors, numbers, arrays, and sequences and mappings of them. The default tolerances depend on the dtype; of
+    two dtypes the coarser one's are taken. `msg` replaces the message, or makes one of it.
     """
     if (rtol is None) != (atol is None):
         missing = "atol" if atol is None else "rtol"

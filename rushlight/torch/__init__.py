@@ -1,4 +1,4 @@
-"""The alias: after `install()`, `import torch` means Rushlight, here and in the processes that `multiprocessing` starts.
+"""The alias: after `install()`, `import torch` means Rushlight, here and in processes that `multiprocessing` starts.
 
 python -m rushlight.torch script.py args…      runs a script that says `import torch`
 import rushlight.torch; rushlight.torch.install()
