@@ -20,10 +20,12 @@ OpSet* op_set(const char* ns, const char* name) {
 
 static void collect() {
     std::map<std::pair<std::string, std::string>, OpSet*> index;
-    auto add = [&](const std::string& name, OpInfo* op) {
-        auto& s = index[{op->ns, name}];
+    auto add = [&](std::string name, OpInfo* op) {  // an alias may name a namespace of its own: "special::expit"
+        std::string ns = op->ns;
+        if (size_t at = name.find("::"); at != std::string::npos) ns = name.substr(0, at), name = name.substr(at + 2);
+        auto& s = index[{ns, name}];
         if (!s) {
-            s = new OpSet{op->ns, name, {}};
+            s = new OpSet{ns, name, {}};
             op_sets().push_back(s);
         }
         s->overloads.push_back(op);
@@ -75,7 +77,7 @@ void init_operators(PyObject* m) {
         if (forms & FUNCTION) add(where, s->name, false, false);
         if (method && s->ns.empty()) add((PyObject*)TensorType, s->name, true, false);
         if (inplace) {
-            if (forms & FUNCTION) add(where, s->name + "_", false, true);
+            if (forms & FUNCTION && s->ns != "special") add(where, s->name + "_", false, true);
             if (method && s->ns.empty()) add((PyObject*)TensorType, s->name + "_", true, true);
         }
     }

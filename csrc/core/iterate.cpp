@@ -32,6 +32,18 @@ ConvertFn converter_to(DType s) {
 ConvertFn converter(DType d, DType s) {
     return dispatch(d, [&](auto tag) { return converter_to<typename decltype(tag)::type>(s); });
 }
+// Contiguous runs between the floating-point types.
+bool convert_fast(char* dst, DType dt, const char* src, DType st, int64_t n) {
+    const cpu::Kernels& k = cpu::kernels();
+    if (dt == DType::Float32 && st == DType::BFloat16) k.bf16_to_f32((float*)dst, (const uint16_t*)src, n);
+    else if (dt == DType::BFloat16 && st == DType::Float32) k.f32_to_bf16((uint16_t*)dst, (const float*)src, n);
+    else if (dt == DType::Float32 && st == DType::Float16) k.f16_to_f32((float*)dst, (const uint16_t*)src, n);
+    else if (dt == DType::Float16 && st == DType::Float32) k.f32_to_f16((uint16_t*)dst, (const float*)src, n);
+    else if (dt == DType::Float64 && st == DType::Float32) k.f32_to_f64((double*)dst, (const float*)src, n);
+    else if (dt == DType::Float32 && st == DType::Float64) k.f64_to_f32((float*)dst, (const double*)src, n);
+    else return false;
+    return true;
+}
 struct Bytes16 {
     char b[16];
 };
@@ -63,6 +75,7 @@ void move_run(char* dst, int64_t ds, const char* src, int64_t ss, int64_t n, int
 
 void convert_run(char* dst, DType dt, int64_t ds, const char* src, DType st, int64_t ss, int64_t n) {
     if (dt == st) move_run(dst, ds, src, ss, n, itemsize(dt));
+    else if (ds == 1 && ss == 1 && n >= 16 && convert_fast(dst, dt, src, st, n)) return;
     else converter(dt, st)(dst, ds, src, ss, n);
 }
 
@@ -150,6 +163,8 @@ struct Pointwise {
     int n_in;
     Geometry g;
 
+    DType wanted(int k) const { return in[k].as == DType::Undefined ? compute : in[k].as; }
+
     // Rows are long enough to be handed to the kernel one by one.
     void by_rows(int64_t begin, int64_t end) const {
         Cursor c(g, begin);
@@ -160,15 +175,15 @@ struct Pointwise {
             unsigned scalars = 0;
             bool direct_out = out_type == result && (g.strides[0].back() == 1 || n == 1);
             bool all_direct = direct_out;
-            for (int k = 0; k < n_in; k++) all_direct &= in[k].dtype == compute && (g.strides[k + 1].back() == 1 || g.strides[k + 1].back() == 0);
+            for (int k = 0; k < n_in; k++) all_direct &= in[k].dtype == wanted(k) && (g.strides[k + 1].back() == 1 || g.strides[k + 1].back() == 0);
             if (all_direct) n = std::min(c.left_in_row(), end - begin);
             for (int k = 0; k < n_in; k++) {
                 int64_t s = g.strides[k + 1].back();
                 const char* p = in[k].p + c.at[k + 1] * itemsize(in[k].dtype);
                 if (s == 0) scalars |= 1u << k;
-                if (in[k].dtype == compute && (s == 1 || s == 0)) x[k] = p;
+                if (in[k].dtype == wanted(k) && (s == 1 || s == 0)) x[k] = p;
                 else {
-                    convert_run(scratch[k + 1], compute, 1, p, in[k].dtype, s, s == 0 ? 1 : n);
+                    convert_run(scratch[k + 1], wanted(k), 1, p, in[k].dtype, s, s == 0 ? 1 : n);
                     x[k] = scratch[k + 1];
                 }
             }
@@ -183,14 +198,14 @@ struct Pointwise {
     void by_chunks(int64_t begin, int64_t end) const {
         alignas(64) char scratch[kMaxOperands][kChunk * 16];
         Cursor c(g, begin);
-        int64_t csize = itemsize(compute), rsize = itemsize(result);
+        int64_t rsize = itemsize(result);
         while (begin < end) {
             int64_t n = std::min(end - begin, kChunk);
             Cursor start = c;
             for (int64_t done = 0; done < n;) {
                 int64_t m = std::min(c.left_in_row(), n - done);
                 for (int k = 0; k < n_in; k++)
-                    convert_run(scratch[k + 1] + done * csize, compute, 1, in[k].p + c.at[k + 1] * itemsize(in[k].dtype), in[k].dtype, g.strides[k + 1].back(), m);
+                    convert_run(scratch[k + 1] + done * itemsize(wanted(k)), wanted(k), 1, in[k].p + c.at[k + 1] * itemsize(in[k].dtype), in[k].dtype, g.strides[k + 1].back(), m);
                 c.advance(m);
                 done += m;
             }

@@ -9,9 +9,10 @@ struct LoopInput {
     const char* p;
     DType dtype;
     Dims strides;  // elements, broadcast to the loop's sizes (0 where broadcast)
+    DType as = DType::Undefined;  // what the kernel wants to read, where it is not the loop's type
 };
 Dims broadcast_strides(const Tensor& t, Ints sizes);
-inline LoopInput loop_input(const Tensor& t, Ints sizes) { return {t.raw(), t.dtype(), broadcast_strides(t, sizes)}; }
+inline LoopInput loop_input(const Tensor& t, Ints sizes) { return {t.raw(), t.dtype(), broadcast_strides(t, sizes), DType::Undefined}; }
 
 // out[i] = fn(in[i]...) for every index of `sizes`, computing in `compute`; fn's results have type `result`.
 void run_pointwise(PointwiseFn fn, const Tensor& out, const LoopInput* in, int n_in, DType compute, DType result, const void* params, int64_t grain);

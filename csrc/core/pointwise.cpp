@@ -44,10 +44,10 @@ static Tensor check_output(const OpInfo& op, const Tensor& out, const Dims& size
 }
 
 // A number, or a 0-dim tensor's value, in the type of the loop.
-static void store_scalar(const Operand& a, DType t, void* to) {
+void store_scalar(const Scalar& s, DType t, void* to) {
     dispatch_compute(t, [&](auto tag) {
         using T = typename decltype(tag)::type;
-        T v = a.scalar.to<T>();
+        T v = s.to<T>();
         std::memcpy(to, &v, sizeof v);
     });
 }
@@ -69,7 +69,9 @@ Tensor pointwise_slow(const PointwiseSpec& spec, const Operand* in, const Scalar
     if (spec.rule == Rule::Float && !is_inexact(common)) common = default_dtype();
     DType compute = compute_type(common);
     if (int(compute) >= kComputeTypes || !(spec.dtypes >> int(compute) & 1)) not_implemented(op, common);
-    DType result = spec.rule == Rule::Bool ? DType::Bool : common;
+    if (spec.validate) spec.validate(in, common, params);
+    DType result = spec.rule == Rule::Bool ? DType::Bool : spec.real ? to_real(common) : common;
+    DType produced = spec.rule == Rule::Bool ? DType::Bool : spec.real ? to_real(compute) : compute;
 
     Dims sizes;
     Device device = Device::CPU;
@@ -84,14 +86,14 @@ Tensor pointwise_slow(const PointwiseSpec& spec, const Operand* in, const Scalar
     }
     Tensor target = out ? check_output(op, out, sizes, result, inplace) : make_output(in, n, sizes, result, device);
     if (out) check(!may_overlap_itself(target), "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before performing the operation. (", op.name, ")");
-    if (target.is_meta() || sizes.empty() * 0 + product(sizes) == 0) return target;
+    if (target.is_meta() || product(sizes) == 0) return target;
 
     Tensor held[4];  // inputs that had to be resolved or copied
     LoopInput loop[4];
     alignas(16) char numbers[4][16];
     for (int k = 0; k < n; k++) {
         if (!in[k].tensor) {
-            store_scalar(in[k], compute, numbers[k]);
+            store_scalar(in[k].scalar, compute, numbers[k]);
             loop[k] = {numbers[k], compute, Dims(sizes.size(), 0)};
             continue;
         }
@@ -99,23 +101,16 @@ Tensor pointwise_slow(const PointwiseSpec& spec, const Operand* in, const Scalar
         if (out && overlaps_badly(target, held[k])) held[k] = clone_raw(held[k]);
         loop[k] = loop_input(held[k], sizes);
     }
-    alignas(16) char values[8][16];
-    char packed[8 * 16];
-    for (int p = 0; p < spec.n_params; p++) {
-        store_scalar(params[p], compute, values[p]);
-        std::memcpy(packed + p * itemsize(compute), values[p], itemsize(compute));
-    }
-    alignas(16) char aligned[8 * 16];
-    std::memcpy(aligned, packed, size_t(spec.n_params) * itemsize(compute));
-    // complex kernels exist at the baseline level only
+    alignas(16) char packed[8 * 16];
+    for (int p = 0; p < spec.n_params; p++) store_scalar(params[p], compute, packed + p * itemsize(compute));
     PointwiseFn fn = spec.table->fn[int(compute)];
     if (target.lazy()) {
         Tensor fresh = empty(sizes, target.dtype());
-        run_pointwise(fn, fresh, loop, n, compute, result, aligned, spec.grain);
+        run_pointwise(fn, fresh, loop, n, compute, produced, packed, spec.grain);
         copy_(target, fresh);
         return target;
     }
-    run_pointwise(fn, target, loop, n, compute, result, aligned, spec.grain);
+    run_pointwise(fn, target, loop, n, compute, produced, packed, spec.grain);
     return target;
 }
 

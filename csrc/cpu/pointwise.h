@@ -37,27 +37,48 @@ RL_INLINE auto apply_f(const T* p, const V* v, std::index_sequence<I...>) {
     else return O::template f<V>(v[I]...);
 }
 
-template <class O, class T, unsigned M, size_t... I>
-void pointwise_loop(void* out, const void* const* in, int64_t n, const T* p, std::index_sequence<I...> index) {
+template <class O, class T> struct ResultOf { using type = std::conditional_t<O::kBool, bool, T>; };
+template <class O, class T> requires O::kReal
+struct ResultOf<O, std::complex<T>> { using type = T; };
+
+// Vectors. `f` stands in the code once, as some are long: an input that is one element is a vector of copies that the
+// loop does not advance over, and the last, partial vector goes through the same code.
+template <class O, class T, size_t... I>
+RL_INLINE void vector_loop(void* out, const void* const* in, int64_t n, unsigned scalars, const T* p, std::index_sequence<I...> index) {
+    using V = Vec<T>;
+    constexpr int W = V::size;
+    T copies[O::kInputs][W];
     const T* x[] = {static_cast<const T*>(in[I])...};
-    if constexpr ((std::is_same_v<T, float> || std::is_same_v<T, double>) && !O::kBool && O::kVector) {
-        using V = Vec<T>;
-        constexpr int W = V::size;
-        T* o = static_cast<T*>(out);
-        V s[] = {V((M >> I & 1) ? *x[I] : T(0))...};
-        int64_t i = 0;
-        for (; i + W <= n; i += W) {
-            V v[] = {((M >> I & 1) ? s[I] : V::load(x[I] + i))...};
-            apply_f<O, V, T>(p, v, index).store(o + i);
-        }
-        if (i < n) {
-            V v[] = {((M >> I & 1) ? s[I] : V::load(x[I] + i, int(n - i), T(1)))...};
-            apply_f<O, V, T>(p, v, index).store(o + i, int(n - i));
+    int64_t step[] = {(scalars >> I & 1) ? 0 : W + 0 * int64_t(I)...};
+    for (int k = 0; k < O::kInputs; k++)
+        if (!step[k]) V(*x[k]).store(copies[k]), x[k] = copies[k];
+    T* o = static_cast<T*>(out);
+    for (; n > 0; n -= W, o += W) {
+        const bool whole = n >= W;
+        V v[] = {(whole ? V::load(x[I]) : V::load(x[I], int(n), T(1)))...};
+        const V r = apply_f<O, V, T>(p, v, index);
+        if (whole) r.store(o);
+        else r.store(o, int(n));
+        ((x[I] += step[I]), ...);
+    }
+}
+
+// Elements one by one. M: which inputs are one element; kAnyMask: `scalars` says it at run time.
+inline constexpr unsigned kAnyMask = ~0u;
+template <class O, class T, unsigned M, size_t... I>
+RL_INLINE void element_loop(void* out, const void* const* in, int64_t n, [[maybe_unused]] unsigned scalars, const T* p, std::index_sequence<I...> index) {
+    using R = typename ResultOf<O, T>::type;
+    const T* x[] = {static_cast<const T*>(in[I])...};
+    R* o = static_cast<R*>(out);
+    if constexpr (M == kAnyMask) {
+        const int64_t step[] = {int64_t(~scalars >> I & 1)...};
+        for (int64_t i = 0; i < n; i++) {
+            T v[] = {x[I][i * step[I]]...};
+            o[i] = R(apply_f<O, T, T>(p, v, index));
         }
     } else {
-        using R = std::conditional_t<O::kBool, bool, T>;
-        R* o = static_cast<R*>(out);
         T s[] = {((M >> I & 1) ? *x[I] : T())...};
+#pragma GCC ivdep
         for (int64_t i = 0; i < n; i++) {
             T v[] = {((M >> I & 1) ? s[I] : x[I][i])...};
             o[i] = R(apply_f<O, T, T>(p, v, index));
@@ -65,25 +86,40 @@ void pointwise_loop(void* out, const void* const* in, int64_t n, const T* p, std
     }
 }
 
+// The first input is a byte for each element, of the others f chooses one.
+template <class O, class T, unsigned M>
+RL_INLINE void masked_loop(void* out, const void* const* in, int64_t n, unsigned scalars) {
+    const uint8_t* m = static_cast<const uint8_t*>(in[0]);
+    const T *a = static_cast<const T*>(in[1]), *b = static_cast<const T*>(in[2]);
+    T* o = static_cast<T*>(out);
+    if constexpr (M == kAnyMask) {
+        const int64_t ms = ~scalars & 1, as = ~scalars >> 1 & 1, bs = ~scalars >> 2 & 1;
+        for (int64_t i = 0; i < n; i++) o[i] = O::f(m[i * ms], a[i * as], b[i * bs]);
+    } else {
+        const T x = *a, y = *b;
+#pragma GCC ivdep
+        for (int64_t i = 0; i < n; i++) o[i] = O::f(m[i], (M & 2) ? x : a[i], (M & 4) ? y : b[i]);
+    }
+}
+
 template <class O, class T>
 void pointwise_kernel(void* out, const void* const* in, int64_t n, unsigned scalars, const void* params) {
-    constexpr auto index = std::make_index_sequence<O::kInputs>{};
-    const T* p = static_cast<const T*>(params);
-    switch (scalars) {
-        case 0: return pointwise_loop<O, T, 0>(out, in, n, p, index);
-        case 1: return pointwise_loop<O, T, 1>(out, in, n, p, index);
-        case 2: if constexpr (O::kInputs > 1) return pointwise_loop<O, T, 2>(out, in, n, p, index); break;
-        case 3: if constexpr (O::kInputs > 2) return pointwise_loop<O, T, 3>(out, in, n, p, index); break;
-        case 4: if constexpr (O::kInputs > 2) return pointwise_loop<O, T, 4>(out, in, n, p, index); break;
-        case 5: if constexpr (O::kInputs > 2) return pointwise_loop<O, T, 5>(out, in, n, p, index); break;
-        case 6: if constexpr (O::kInputs > 2) return pointwise_loop<O, T, 6>(out, in, n, p, index); break;
+    [[maybe_unused]] constexpr auto index = std::make_index_sequence<O::kInputs>{};
+    [[maybe_unused]] const T* p = static_cast<const T*>(params);
+    if constexpr (O::kMasked) {
+        if (scalars == 0) masked_loop<O, T, 0>(out, in, n, scalars);
+        else if (scalars == 2) masked_loop<O, T, 2>(out, in, n, scalars);
+        else if (scalars == 4) masked_loop<O, T, 4>(out, in, n, scalars);
+        else masked_loop<O, T, kAnyMask>(out, in, n, scalars);
+    } else if constexpr ((std::is_same_v<T, float> || std::is_same_v<T, double>) && !O::kBool && O::kVector) {
+        vector_loop<O, T>(out, in, n, scalars, p, index);
+    } else if constexpr (is_complex_v<T> || !O::kVector || O::kInputs > 2) {
+        element_loop<O, T, kAnyMask>(out, in, n, scalars, p, index);
+    } else {
+        if (scalars == 0) element_loop<O, T, 0>(out, in, n, scalars, p, index);
+        else if (scalars == 2) element_loop<O, T, 2>(out, in, n, scalars, p, index);
+        else element_loop<O, T, kAnyMask>(out, in, n, scalars, p, index);
     }
-    // every input is one element
-    const T* x[O::kInputs];
-    for (int i = 0; i < O::kInputs; i++) x[i] = static_cast<const T*>(in[i]);
-    constexpr unsigned all = (1u << O::kInputs) - 1;
-    pointwise_loop<O, T, all>(out, in, n, p, index);
-    (void)x;
 }
 
 template <class O, class T>

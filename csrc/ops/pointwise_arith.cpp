@@ -1,31 +1,65 @@
-// Arithmetic of two operands.
+// Arithmetic of two and three operands.
+#include "core/iterate.h"
 #include "core/pointwise.h"
 
 namespace rl {
+using namespace cpu;
+using namespace cpu::m;
 
-struct Add : Binary<Add, Scalar> {
+// ---------------------------------------------------------------- sums and products
+struct AlphaRules {
+    static void check_alpha(DType common, const Scalar& alpha) {
+        check(common == DType::Bool || alpha.kind != Scalar::Bool, "Boolean alpha only supported for Boolean results.");
+        check(is_inexact(common) || alpha.is_integral(), "For integral input tensors, argument alpha must not be a floating point number.");
+        check(is_complex(common) || !alpha.is_complex(), "For non-complex input tensors, argument alpha must not be a complex number.");
+    }
+};
+[[maybe_unused]] static Tensor times_alpha(const Tensor& g, const Scalar& alpha) { return alpha.equals(1) ? g : mul(g, conj(alpha)); }
+
+struct Add : Binary<Add, Scalar>, AlphaRules {
     SIG("add.Tensor(Operand self, Operand other, *, Scalar alpha=1, Tensor? out=None) -> Tensor");
     DOC("self + alpha * other.");
     template <class V> RL_F V f(V a, V b, const auto* p) {
         if constexpr (std::is_same_v<V, bool>) return a || (b && p[0]);
         else return V(a + b * V(p[0]));
     }
-    static Tensor dself(Ctx&, const Tensor& g) { return g; }
-    static Tensor dother(Ctx& c, const Tensor& g) { return c.arg<2>().equals(1) ? g : mul(g, Scalar(c.arg<2>().is_complex() ? conj_scalar(c.arg<2>()) : c.arg<2>())); }
-    static Scalar conj_scalar(const Scalar& s) { return Scalar(c128(s.d, -s.im)); }
+    static void validate(const Operand*, DType common, const Scalar* p) { check_alpha(common, p[0]); }
+    DSELF(g);
+    DOTHER(times_alpha(g, c.arg<2>()));
 };
 POINTWISE(Add);
 
-struct Sub : Binary<Sub, Scalar> {
+struct SubtractionRules : AlphaRules {
+    static void check_subtraction(const Operand* in, DType common, const Scalar& alpha) {
+        auto is_bool = [](const Operand& a) { return a.tensor ? a.tensor->dtype() == DType::Bool : a.scalar.kind == Scalar::Bool; };
+        check(!(is_bool(in[0]) && is_bool(in[1])), "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead.");
+        check(!is_bool(in[0]) && !is_bool(in[1]), "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or `logical_not()` operator instead.");
+        check_alpha(common, alpha);
+    }
+};
+struct Sub : Binary<Sub, Scalar>, SubtractionRules {
     SIG("sub.Tensor(Operand self, Operand other, *, Scalar alpha=1, Tensor? out=None) -> Tensor");
     DOC("self - alpha * other.");
     ALIASES("subtract");
     static constexpr uint32_t kDtypes = kAllTypes & ~kBools;
     template <class V> RL_F V f(V a, V b, const auto* p) { return V(a - b * V(p[0])); }
-    static Tensor dself(Ctx&, const Tensor& g) { return g; }
-    static Tensor dother(Ctx& c, const Tensor& g) { return c.arg<2>().equals(1) ? neg(g) : mul(neg(g), Scalar(c.arg<2>().is_complex() ? Add::conj_scalar(c.arg<2>()) : c.arg<2>())); }
+    static void validate(const Operand* in, DType common, const Scalar* p) { check_subtraction(in, common, p[0]); }
+    DSELF(g);
+    DOTHER(neg(times_alpha(g, c.arg<2>())));
 };
 POINTWISE(Sub);
+
+struct Rsub : Binary<Rsub, Scalar>, SubtractionRules {
+    SIG("rsub.Tensor(Operand self, Operand other, *, Scalar alpha=1) -> Tensor");
+    DOC("other - alpha * self.");
+    FORMS(FUNCTION | METHOD);
+    static constexpr uint32_t kDtypes = kAllTypes & ~kBools;
+    template <class V> RL_F V f(V a, V b, const auto* p) { return V(b - a * V(p[0])); }
+    static void validate(const Operand* in, DType common, const Scalar* p) { check_subtraction(in, common, p[0]); }
+    DSELF(neg(times_alpha(g, c.arg<2>())));
+    DOTHER(g);
+};
+POINTWISE(Rsub);
 
 struct Mul : Binary<Mul> {
     SIG("mul.Tensor(Operand self, Operand other, *, Tensor? out=None) -> Tensor");
@@ -36,16 +70,160 @@ struct Mul : Binary<Mul> {
         if constexpr (std::is_same_v<V, bool>) return a && b;
         else return V(a * b);
     }
-    static Tensor dself(Ctx& c, const Tensor& g) { return c.given<1>() ? mul(g, conj(c.in<1>())) : mul(g, conj_number(c.arg<1>())); }
-    static Tensor dother(Ctx& c, const Tensor& g) { return c.given<0>() ? mul(g, conj(c.in<0>())) : mul(g, conj_number(c.arg<0>())); }
-    static Scalar conj_number(const Scalar& s) { return s.is_complex() ? Add::conj_scalar(s) : s; }
+    DSELF(mul(g, conj_held<1>(c)));
+    DOTHER(mul(g, conj_held<0>(c)));
 };
 POINTWISE(Mul);
 
+// ---------------------------------------------------------------- quotients
+struct Div : Binary<Div> {
+    SIG("div.Tensor(Operand self, Operand other, *, Tensor? out=None) -> Tensor");
+    DOC("self / other; the quotient of integers is a floating-point number.");
+    ALIASES("divide true_divide");
+    static constexpr uint32_t kDtypes = kFloats | kComplexes;
+    static constexpr Rule kRule = Rule::Float;
+    using Saves = Save<In<0, 1>, In<1>>;
+    template <class V> RL_F V f(V a, V b) { return a / b; }
+    DSELF(div(g, conj_held<1>(c)));
+    DOTHER(mul(neg(g), conj(div(div(held<0>(c), c.in<1>()), c.in<1>()))));
+};
+POINTWISE(Div);
+
+// Division of integers by zero raises; the kernels give 0 there.
+struct DivisorRules {
+    static void check_divisor(const Operand& b, DType common);
+    static void validate(const Operand* in, DType common, const Scalar*) { check_divisor(in[1], common); }
+};
+struct FloorDivide : DivisorRules, Binary<FloorDivide> {
+    SIG("floor_divide(Operand self, Operand other, *, Tensor? out=None) -> Tensor");
+    DOC("The quotient rounded towards minus infinity.");
+    using DivisorRules::validate;
+    static constexpr uint32_t kDtypes = kInts | kFloats;
+    template <class V> RL_F V f(V a, V b) { return floor_divide(a, b); }
+    DSELF(zeros_like(g));
+    DOTHER(zeros_like(g));
+};
+POINTWISE(FloorDivide);
+
+struct TruncDivide : DivisorRules, Binary<TruncDivide> {
+    SIG("_trunc_divide(Operand self, Operand other, *, Tensor? out=None) -> Tensor");
+    DOC("The quotient rounded towards zero.");
+    using DivisorRules::validate;
+    static constexpr uint32_t kDtypes = kInts | kFloats;
+    template <class V> RL_F V f(V a, V b) {
+        if constexpr (std::is_integral_v<V>) return trunc_divide(a, b);
+        else return trunc(a / b);
+    }
+    DSELF(zeros_like(g));
+    DOTHER(zeros_like(g));
+};
+POINTWISE(TruncDivide);
+
+struct Remainder : DivisorRules, Binary<Remainder> {
+    SIG("remainder.Tensor(Operand self, Operand other, *, Tensor? out=None) -> Tensor");
+    DOC("The remainder with the divisor's sign, as Python's %.");
+    using DivisorRules::validate;
+    using Saves = Save<In<0, 1>, In<1, 1>>;
+    static constexpr uint32_t kDtypes = kInts | kFloats;
+    template <class V> RL_F V f(V a, V b) { return remainder(a, b); }
+    DSELF(g);
+    DOTHER(mul(neg(g), call<FloorDivide>(held<0>(c), c.in<1>())));
+};
+POINTWISE(Remainder);
+
+struct Fmod : DivisorRules, Binary<Fmod> {
+    SIG("fmod.Tensor(Operand self, Operand other, *, Tensor? out=None) -> Tensor");
+    DOC("The remainder with the dividend's sign, as C's fmod.");
+    using DivisorRules::validate;
+    using Saves = Save<In<0, 1>, In<1, 1>>;
+    static constexpr uint32_t kDtypes = kInts | kFloats;
+    template <class V> RL_F V f(V a, V b) { return fmod(a, b); }
+    DSELF(g);
+    DOTHER(mul(neg(g), call<TruncDivide>(held<0>(c), c.in<1>())));
+};
+POINTWISE(Fmod);
+
+// ---------------------------------------------------------------- three operands
+struct Addcmul : Ternary<Addcmul, Scalar> {
+    SIG("addcmul(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1, Tensor? out=None) -> Tensor");
+    DOC("self + value * tensor1 * tensor2.");
+    using Saves = Save<In<1, 2>, In<2, 1>>;
+    static constexpr uint32_t kDtypes = kAllTypes & ~kBools;
+    template <class V> RL_F V f(V a, V b, V c, const auto* p) { return V(a + V(p[0]) * b * c); }
+    D0(g);
+    D1(mul(g, conj(mul(c.in<2>(), c.arg<3>()))));
+    D2(mul(g, conj(mul(c.in<1>(), c.arg<3>()))));
+};
+POINTWISE(Addcmul);
+
+struct Addcdiv : Ternary<Addcdiv, Scalar> {
+    SIG("addcdiv(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1, Tensor? out=None) -> Tensor");
+    DOC("self + value * tensor1 / tensor2.");
+    using Saves = Save<In<1, 2>, In<2>>;
+    static constexpr uint32_t kDtypes = kAllTypes & ~kBools;
+    template <class V> RL_F V f(V a, V b, V c, const auto* p) {
+        if constexpr (std::is_integral_v<V>) return V(a + V(p[0]) * trunc_divide(b, c));
+        else return a + V(p[0]) * b / c;
+    }
+    static void validate(const Operand* in, DType, const Scalar*) {
+        check(is_inexact(in[1].tensor->dtype()) || is_inexact(in[2].tensor->dtype()),
+              "Integer division with addcdiv is no longer supported, and in a future release addcdiv will perform a true division of tensor1 and tensor2. Use (input + value * torch.trunc(tensor1 / tensor2)) or (input + value * tensor1 / tensor2) instead.");
+    }
+    D0(g);
+    D1(mul(g, conj(div(c.arg<3>(), c.in<2>()))));
+    D2(mul(neg(g), conj(div(mul(c.in<1>(), c.arg<3>()), mul(c.in<2>(), c.in<2>())))));
+};
+POINTWISE(Addcdiv);
+
+struct Lerp : Ternary<Lerp> {
+    SIG("lerp.Tensor(Tensor self, Tensor end, Operand weight, *, Tensor? out=None) -> Tensor");
+    DOC("self + weight * (end - self).");
+    using Saves = Save<In<0, 2>, In<1, 2>, In<2>>;
+    static constexpr uint32_t kDtypes = kFloats | kComplexes;
+    // From the nearer end, so that weights 0 and 1 give the ends exactly.
+    template <class V> RL_F V f(V a, V b, V w) {
+        if constexpr (is_complex_v<V>) return std::norm(w) < typename V::value_type(0.25) ? a + w * (b - a) : b - (b - a) * (V(1) - w);
+        else return where(abs(w) < V(lane_t<V>(0.5)), a + w * (b - a), b - (b - a) * (V(lane_t<V>(1)) - w));
+    }
+    static void validate(const Operand* in, DType, const Scalar*) {
+        DType t = in[0].tensor->dtype();
+        check(in[1].tensor->dtype() == t, "expected dtype ", name(t), " for `end` but got dtype ", name(in[1].tensor->dtype()), " (lerp)");
+        check(!in[2].tensor || in[2].tensor->dtype() == t, "expected dtype ", name(t), " for `weight` but got dtype ", name(in[2].tensor ? in[2].tensor->dtype() : t), " (lerp)");
+    }
+    D0(mul(g, sub(Scalar(1), conj_held<2>(c))));
+    D1(mul(g, conj_held<2>(c)));
+    D2(mul(g, conj(sub(c.in<1>(), c.in<0>()))));
+};
+POINTWISE(Lerp);
+
 #ifndef RL_ISA
+void DivisorRules::check_divisor(const Operand& b, DType common) {
+    if (!is_integral(common)) return;
+    check(b.tensor || !b.scalar.equals(0), "ZeroDivisionError");
+    if (!b.tensor || b.tensor->is_meta() || (*b.tensor)->wrapper) return;
+    Tensor d = cast_raw(*b.tensor, DType::Int64);
+    const int64_t* p = d.data<int64_t>();
+    for (int64_t i = 0; i < d.numel(); i++) check(p[i] != 0, "ZeroDivisionError");
+}
+
+struct DivMode : Composite<DivMode> {
+    SIG("div.Tensor_mode(Operand self, Operand other, *, str? rounding_mode, Tensor? out=None) -> Tensor");
+    DOC("self / other, the quotient rounded towards zero ('trunc') or down ('floor').");
+    ALIASES("divide");
+    FORMS(FUNCTION | METHOD | INPLACE | OUT);
+    static Tensor forward(const Operand& self, const Operand& other, const OptStr& mode) {
+        if (!mode) return div(self, other);
+        if (*mode == "trunc") return call<TruncDivide>(self, other);
+        check(*mode == "floor", "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '", *mode, "'");
+        return call<FloorDivide>(self, other);
+    }
+};
+OP(DivMode);
+
 Tensor add(const Operand& a, const Operand& b, const Scalar& alpha) { return call<Add>(a, b, alpha); }
 Tensor sub(const Operand& a, const Operand& b, const Scalar& alpha) { return call<Sub>(a, b, alpha); }
 Tensor mul(const Operand& a, const Operand& b) { return call<Mul>(a, b); }
+Tensor div(const Operand& a, const Operand& b) { return call<Div>(a, b); }
 Tensor add_(const Tensor& a, const Operand& b) { return call_inplace<Add>(a, b, Scalar(1)); }
 Tensor mul_(const Tensor& a, const Operand& b) { return call_inplace<Mul>(a, b); }
 #endif

@@ -1,0 +1,132 @@
+// Complex numbers: conjugation, real and imaginary parts, making them from parts.
+#include "core/iterate.h"
+#include "core/pointwise.h"
+
+namespace rl {
+
+struct ConjPhysical : Unary<ConjPhysical> {
+    SIG("conj_physical(Tensor self, *, Tensor? out=None) -> Tensor");
+    DOC("The complex conjugate in memory of its own.");
+    template <class V> RL_F V f(V x) {
+        if constexpr (is_complex_v<V>) return V(x.real(), -x.imag());
+        else return x;
+    }
+    DSELF(conj(g));
+};
+POINTWISE(ConjPhysical);
+
+#ifndef RL_ISA
+// ---------------------------------------------------------------- lazy conjugation and negation
+struct LazyConj : View<LazyConj> {
+    SIG("_conj(Tensor self) -> Tensor");
+    DOC("The complex conjugate over the same memory.");
+    static Tensor forward(const Tensor& self) {
+        Tensor r = alias(self);
+        r->conj = !self->conj;
+        return r;
+    }
+    static Grads backward(Ctx&, const Tensor& g) { return {conj(g)}; }
+};
+OP(LazyConj);
+
+struct LazyNeg : View<LazyNeg> {
+    SIG("_neg_view(Tensor self) -> Tensor");
+    DOC("The negation over the same memory.");
+    static Tensor forward(const Tensor& self) {
+        Tensor r = alias(self);
+        r->neg = !self->neg;
+        return r;
+    }
+    static Grads backward(Ctx&, const Tensor& g) { return {neg(g)}; }
+};
+OP(LazyNeg);
+
+struct Conj : Composite<Conj> {
+    SIG("conj(Tensor self) -> Tensor");
+    DOC("The complex conjugate: a view of a complex tensor, a real one itself.");
+    static Tensor forward(const Tensor& self) { return conj(self); }
+};
+OP(Conj);
+
+struct ResolveConj : Composite<ResolveConj> {
+    SIG("resolve_conj(Tensor self) -> Tensor");
+    DOC("self, or a copy of it if its conjugation is lazy.");
+    static Tensor forward(const Tensor& self) { return self->conj ? clone(self) : self; }
+};
+OP(ResolveConj);
+
+struct ResolveNeg : Composite<ResolveNeg> {
+    SIG("resolve_neg(Tensor self) -> Tensor");
+    DOC("self, or a copy of it if its negation is lazy.");
+    static Tensor forward(const Tensor& self) { return self->neg ? clone(self) : self; }
+};
+OP(ResolveNeg);
+
+// ---------------------------------------------------------------- parts
+struct Real : Composite<Real> {
+    SIG("real(Tensor self) -> Tensor");
+    DOC("The real parts: a view of a complex tensor, a real one itself.");
+    FORMS(FUNCTION);
+    static Tensor forward(const Tensor& self) { return real(self); }
+};
+OP(Real);
+
+struct Imag : Composite<Imag> {
+    SIG("imag(Tensor self) -> Tensor");
+    DOC("The imaginary parts of a complex tensor, as a view.");
+    FORMS(FUNCTION);
+    static Tensor forward(const Tensor& self) { return imag(self); }
+};
+OP(Imag);
+
+// ---------------------------------------------------------------- making
+struct MakeComplex : Op<MakeComplex> {
+    SIG("complex(Tensor real, Tensor imag, *, Tensor? out=None) -> Tensor");
+    DOC("Complex numbers of the given real and imaginary parts.");
+    FORMS(FUNCTION | OUT);
+    static Tensor forward(const Tensor& re, const Tensor& im) {
+        DType t = re.dtype();
+        check(re.is_floating() && im.is_floating() && t != DType::BFloat16, "Expected both inputs to be Half, Float or Double tensors but got ", title(t), " and ", title(im.dtype()));
+        check(t == im.dtype(), "Expected object of scalar type ", title(t), " but got scalar type ", title(im.dtype()), " for second argument");
+        Tensor r = empty(broadcast(re.sizes(), im.sizes()), to_complex(t), re.device());
+        if (r.is_meta()) return r;
+        Dims strides = r.strides();
+        for (int64_t& s : strides) s *= 2;
+        copy_raw(on_storage(r->storage, t, r.sizes(), strides, 0), resolve(re));
+        copy_raw(on_storage(r->storage, t, r.sizes(), strides, 1), resolve(im));
+        return r;
+    }
+    static Grads backward(Ctx& c, const Tensor& g) {
+        Grads r(2);
+        if (c.needs<0>()) r[0] = sum_grad(real(g), c.metas[0]);
+        if (c.needs<1>()) r[1] = sum_grad(imag(g), c.metas[1]);
+        return r;
+    }
+};
+OP(MakeComplex);
+
+struct Polar : Composite<Polar> {
+    SIG("polar(Tensor abs, Tensor angle, *, Tensor? out=None) -> Tensor");
+    DOC("Complex numbers of the given lengths and angles.");
+    FORMS(FUNCTION | OUT);
+    static Tensor forward(const Tensor& abs, const Tensor& angle) {
+        check(abs.is_floating() && angle.is_floating(), "Expected both inputs to be Half, Float or Double tensors but got ", title(abs.dtype()), " and ", title(angle.dtype()));
+        check(abs.dtype() == angle.dtype(), "Expected object of scalar type ", title(abs.dtype()), " but got scalar type ", title(angle.dtype()), " for second argument");
+        return call<MakeComplex>(mul(abs, cos(angle)), mul(abs, sin(angle)));
+    }
+};
+OP(Polar);
+
+Tensor conj(const Tensor& a) { return a.is_complex() ? call<LazyConj>(a) : a; }
+Tensor real(const Tensor& a) {
+    if (!a.is_complex()) return a;
+    return select(view_as_real(a->conj ? conj(a) : a), -1, 0);
+}
+Tensor imag(const Tensor& a) {
+    check(a.is_complex(), "imag is not implemented for tensors with non-complex dtypes.");
+    if (!a->conj) return select(view_as_real(a), -1, 1);
+    return call<LazyNeg>(select(view_as_real(conj(a)), -1, 1));
+}
+#endif
+
+}  // namespace rl
