@@ -11,12 +11,12 @@ from rushlight._C import Tensor
 
 __all__ = ["Generator", "default_generator", "fork_rng", "get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state", "thread_safe_generator"]
 
-Generator = getattr(_C, 'Generator', None)
-default_generator = getattr(_C, 'default_generator', None)
+Generator = _C.Generator
+default_generator = _C.default_generator
 
 
 def manual_seed(seed: int) -> Generator:
-    """Seeds the default generator and returns it. Raises RuntimeError for a seed outside of -2^63 .. 2^64-1."""
+    """Seeds the default generator and returns it. Raises ValueError for a seed outside of -2^63 .. 2^64-1."""
     return default_generator.manual_seed(int(seed))
 
 
