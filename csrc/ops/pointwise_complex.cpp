@@ -63,6 +63,50 @@ struct ResolveNeg : Composite<ResolveNeg> {
 OP(ResolveNeg);
 
 // ---------------------------------------------------------------- parts
+struct ViewAsReal : View<ViewAsReal> {
+    SIG("view_as_real(Tensor self) -> Tensor");
+    DOC("Complex numbers as pairs of real ones, in a last dimension of size 2, over the same memory.");
+    FORMS(FUNCTION);
+    static Tensor forward(const Tensor& self) {
+        check(self.is_complex(), "view_as_real is only supported for complex tensors");
+        check(!self->conj, "view_as_real doesn't work on unresolved conjugated tensors.  To resolve the conjugate tensor so you can view it as real, use self.resolve_conj(); however, be warned that the resulting tensor will NOT alias the original.");
+        Dims sizes = self.sizes(), strides = self.strides();
+        for (int64_t& s : strides) s *= 2;
+        sizes.push_back(2), strides.push_back(1);
+        Tensor r = alias(self);
+        r->dtype = to_real(self.dtype());
+        r.set_geometry(sizes, strides, self->offset * 2);
+        return r;
+    }
+    static Grads backward(Ctx&, const Tensor& g) { return {view_as_complex(contiguous_op(g))}; }
+};
+OP(ViewAsReal);
+
+struct ViewAsComplex : View<ViewAsComplex> {
+    SIG("view_as_complex(Tensor self) -> Tensor");
+    DOC("Pairs of real numbers in the last dimension as complex ones, over the same memory.");
+    FORMS(FUNCTION);
+    static Tensor forward(const Tensor& self) {
+        check(self.is_floating() && self.dtype() != DType::BFloat16, "view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: ", title(self.dtype()));
+        check(self.dim() > 0, "Input tensor must have one or more dimensions");
+        check(self.sizes().back() == 2, "Tensor must have a last dimension of size 2");
+        check(self.strides().back() == 1, "Tensor must have a last dimension with stride 1");
+        check(self->offset % 2 == 0, "Tensor must have a storage_offset divisible by 2");
+        Dims sizes = self.sizes(), strides = self.strides();
+        sizes.resize(sizes.size() - 1), strides.resize(strides.size() - 1);
+        for (int64_t& s : strides) {
+            check(s % 2 == 0, "Tensor must have a stride divisible by 2 for all but last dimension");
+            s /= 2;
+        }
+        Tensor r = alias(self);
+        r->dtype = to_complex(self.dtype());
+        r.set_geometry(sizes, strides, self->offset / 2);
+        return r;
+    }
+    static Grads backward(Ctx&, const Tensor& g) { return {view_as_real(g->conj ? clone(g) : g)}; }
+};
+OP(ViewAsComplex);
+
 struct Real : Composite<Real> {
     SIG("real(Tensor self) -> Tensor");
     DOC("The real parts: a view of a complex tensor, a real one itself.");
@@ -118,6 +162,8 @@ struct Polar : Composite<Polar> {
 OP(Polar);
 
 Tensor conj(const Tensor& a) { return a.is_complex() ? call<LazyConj>(a) : a; }
+Tensor view_as_real(const Tensor& a) { return call<ViewAsReal>(a); }
+Tensor view_as_complex(const Tensor& a) { return call<ViewAsComplex>(a); }
 Tensor real(const Tensor& a) {
     if (!a.is_complex()) return a;
     return select(view_as_real(a->conj ? conj(a) : a), -1, 0);
