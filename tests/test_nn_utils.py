@@ -67,6 +67,14 @@ def test_parameters_to_vector_and_back():
 # ---------------------------------------------------------------- weight norm, spectral norm
 
 
+def largest_singular_value(weight):
+    v = torch.ones(weight.shape[1])
+    for _ in range(200):
+        v = weight.T @ (weight @ v)
+        v = v / v.norm()
+    return (weight @ v).norm().item()
+
+
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_weight_norm_by_hooks():
     layer = nn.Linear(3, 2)
@@ -92,7 +100,7 @@ def test_spectral_norm_by_hooks():
     torch.manual_seed(0)
     layer = utils.spectral_norm(nn.Linear(3, 2), n_power_iterations=30)
     layer(torch.ones(1, 3))
-    assert torch.linalg.matrix_norm(layer.weight.detach(), 2).item() == pytest.approx(1.0, abs=1e-4)
+    assert largest_singular_value(layer.weight.detach()) == pytest.approx(1.0, abs=1e-4)
     state = layer.state_dict()
     assert list(state) == ["bias", "weight_orig", "weight_u", "weight_v"]
     assert state._metadata[""]["spectral_norm"] == {"weight.version": 1}
@@ -115,9 +123,10 @@ def test_parametrized_spectral_norm():
     torch.manual_seed(0)
     layer = parametrizations.spectral_norm(nn.Linear(4, 3), n_power_iterations=20)
     layer(torch.ones(1, 4))
-    assert torch.linalg.matrix_norm(layer.weight.detach(), 2).item() == pytest.approx(1.0, abs=1e-3)
+    assert largest_singular_value(layer.weight.detach()) == pytest.approx(1.0, abs=1e-3)
 
 
+@pytest.mark.skipif(not hasattr(torch.linalg, "qr"), reason="needs the decompositions of linalg")
 @pytest.mark.parametrize("shape", [(3, 3), (5, 3), (3, 5)])
 @pytest.mark.parametrize("kind", ["matrix_exp", "cayley", "householder"])
 def test_orthogonal(kind, shape):

@@ -236,16 +236,27 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: "rushlight.Generator
     rows = tensor.size(0)
     columns = tensor.numel() // rows
     flat = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator)
-    if rows < columns:
-        flat.t_()
-    q, r = rushlight.linalg.qr(flat)
-    q = q * r.diagonal().sign()  # makes the distribution uniform over the orthogonal matrices
-    if rows < columns:
-        q = q.t()
+    tall = flat.t() if rows < columns else flat
+    q = _orthonormal_columns(tall)
     with rushlight.no_grad():
-        tensor.view_as(q).copy_(q)
-        tensor.mul_(gain)
+        tensor.copy_((q.t() if rows < columns else q).reshape(tensor.shape)).mul_(gain)
     return tensor
+
+
+def _orthonormal_columns(matrix: Tensor) -> Tensor:
+    """The factor Q of the QR decomposition whose R has a positive diagonal, by Gram-Schmidt's method done twice.
+
+    That sign makes the distribution uniform over the orthogonal matrices. Source: Giraud et al., 2005.
+    """
+    dtype = rushlight.promote_types(matrix.dtype, rushlight.float64)
+    rows = matrix.t().to(dtype).contiguous()
+    for i in range(rows.size(0)):
+        row, before = rows[i], rows[:i]
+        for _ in range(2):
+            if i:
+                row.sub_(before.t().mv(before.conj().mv(row)))
+        row.div_(rushlight.linalg.vector_norm(row))
+    return rows.t()
 
 
 def sparse_(

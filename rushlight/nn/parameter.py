@@ -144,7 +144,8 @@ class UninitializedTensorMixin:
     def __torch_function__(cls, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         # Attribute reads (dtype, device, grad) arrive as the `__get__` of a descriptor and are harmless.
         if func in cls._allowed_methods or type(func).__name__ == "method-wrapper":
-            return super().__torch_function__(func, types, args, kwargs or {})
+            # Not Parameter's, which is disabled: the call would come here again.
+            return Tensor.__torch_function__.__func__(cls, func, types, args, kwargs or {})
         raise ValueError(
             f"Attempted to use an uninitialized parameter in {func}. This error happens when you are using a "
             "`LazyModule` or explicitly manipulating `torch.nn.parameter.UninitializedParameter` objects. When using "

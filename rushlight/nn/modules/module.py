@@ -431,8 +431,8 @@ class Module(HookMixin, StateDictMixin):
                     "torch.nn.Module.to() when moving module from meta to a different device."
                 )
             if memory_format is not None and t.dim() in (4, 5):
-                return t.to(device, target, non_blocking, memory_format=memory_format)
-            return t.to(device, target, non_blocking)
+                return t.to(device=device, dtype=target, non_blocking=non_blocking, memory_format=memory_format)
+            return t.to(device=device, dtype=target, non_blocking=non_blocking)
 
         return self._apply(convert)
 
