@@ -1,6 +1,7 @@
 // Tensors of random numbers: rand, randn, randint, randperm and their relatives.
 #include "ops/random.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -17,9 +18,9 @@ const char* c_name(DType t) {
         case DType::Int16: return "short int";
         case DType::Int32: return "int";
         case DType::Int64: return "long int";
-        case DType::UInt16: return "unsigned short";
+        case DType::UInt16: return "short unsigned int";
         case DType::UInt32: return "unsigned int";
-        case DType::UInt64: return "unsigned long";
+        case DType::UInt64: return "long unsigned int";
         case DType::Float16: return "c10::Half";
         case DType::BFloat16: return "c10::BFloat16";
         case DType::Float32: return "float";
@@ -115,10 +116,26 @@ static void fill_integers(const Tensor& out, uint64_t range, int64_t base, Gener
         });
     });
 }
+static double rounded(int64_t v, DType t) {
+    switch (t) {
+        case DType::Float16: return float(Half(float(v)));
+        case DType::BFloat16: return float(BFloat16(float(v)));
+        case DType::Float32: return float(v);
+        default: return double(v);
+    }
+}
+// Between the numbers of a floating type next to v.
+static double spacing(int64_t v, DType t) { return std::ldexp(1.0, std::ilogb(double(v)) - integer_range(t).bits + 1); }
 void draw_integers(const Tensor& out, int64_t from, int64_t to, Generator* g) {
     check(from < to, "random_ expects 'from' to be less than 'to', but got from=", from, " >= to=", to);
     check_integer("from", from, out.dtype());
     check_integer("to - 1", to - 1, out.dtype());
+    if (out.is_floating()) {
+        // bounds that are rounded to the outside of the interval move to the next number within it
+        if (double up = rounded(from + 1, out.dtype()); up < double(from + 1)) from = int64_t(up + spacing(from + 1, out.dtype()));
+        if (double down = rounded(to - 1, out.dtype()); down >= double(to)) to = int64_t(down - spacing(to - 1, out.dtype()));
+        check(from < to, "random_ expects 'from' casted to dtype to be less than 'to' casted to dtype, but got from=", from, " >= to=", to);
+    }
     fill_integers(out, uint64_t(to) - uint64_t(from), from, g);
 }
 void draw_integers_from(const Tensor& out, int64_t from, Generator* g) {
@@ -188,9 +205,9 @@ struct Randperm : Factory<Randperm, int64_t, Generator*> {
     static DType dtype(int64_t, Generator*) { return DType::Int64; }
     static void fill(const Tensor& r, int64_t n, Generator* g) {
         DType t = r.dtype();
-        if (t == DType::Bool || is_complex(t) || (is_floating(t) && itemsize(t) == 1)) no_kernel("randperm", t);
+        if (t == DType::Bool || is_complex(t) || (is_floating(t) && itemsize(t) == 1) || t == DType::UInt16 || t == DType::UInt32 || t == DType::UInt64) no_kernel("randperm", t);
         if (is_floating(t)) check(n <= integer_range(t).most + 1, "n cannot be greater than ", integer_range(t).most + 1, " for ", title(t), " type.");
-        else check_fits(Scalar(n), t);
+        else check_fits(Scalar(std::max<int64_t>(n - 1, 0)), t);
         Tensor order = t == DType::Int64 ? r : empty(r.sizes(), DType::Int64);
         cpu::fill_randperm(stream_of(g), order.data<int64_t>(), n);
         if (!order.is(r)) copy_raw(r, order);
