@@ -1,6 +1,5 @@
 """Modules made without drawing their initial values."""
 
-import inspect
 from typing import Any
 
 from rushlight.nn.modules.module import Module
@@ -10,6 +9,8 @@ __all__ = ["skip_init"]
 
 def skip_init(module_cls: type, *args: Any, **kwargs: Any) -> Module:
     """A module whose parameters are not initialised: it draws nothing. Its constructor must take `device`."""
+    import inspect  # slow to import, and needed by nothing else here
+
     if not (isinstance(module_cls, type) and issubclass(module_cls, Module)):
         raise RuntimeError(f"Expected a Module; got {module_cls}")
     if "device" not in inspect.signature(module_cls).parameters:
