@@ -195,65 +195,62 @@ Tensor bag_shares(const Tensor& at, const Tensor& bag, int64_t bags, bool mean, 
 }
 }  // namespace
 
+// Sums and means. A maximum is what gather finds where MaximalRows says.
 struct EmbeddingBag : Op<EmbeddingBag> {
-    SIG("_embedding_bag(Tensor weight, Tensor indices, Tensor offsets, Tensor? per_sample_weights, int mode, bool scale_grad_by_freq, int padding_idx, int bags) -> (Tensor, Tensor)");
-    DOC("Sum, mean or maximum of the rows of each bag; with mode 2 also the index of each maximum.");
+    SIG("_embedding_bag(Tensor weight, Tensor indices, Tensor offsets, Tensor? per_sample_weights, bool mean, bool scale_grad_by_freq, int padding_idx, int bags) -> Tensor");
+    DOC("Sum or mean of the rows of each bag.");
     FORMS(FUNCTION);
-    using Saves = Save<In<0>, In<1>, In<2>, In<3>, Out<1>>;
-    static std::tuple<Tensor, Tensor> forward(const Tensor& weight, const Tensor& indices, const Tensor& offsets, const Tensor& samples, int64_t mode, bool, int64_t padding, int64_t bags) {
-        Dims sizes{bags, weight.sizes()[1]};
-        Tensor r = empty(sizes, weight.dtype(), common_device(weight, indices)), where = empty(mode == kMax ? sizes : Dims{0}, DType::Int64, r.device());
-        if (r.is_meta()) return {r, where};
-        Tensor at = rows_of(indices, weight.sizes()[0]), bag = bags_of(offsets, bags, at.numel());
-        bool wide = weight.dtype() == DType::Float64;
+    using Saves = Save<In<0, 3>, In<1>, In<2>, In<3>>;
+    static Tensor forward(const Tensor& weight, const Tensor& indices, const Tensor& offsets, const Tensor& samples, bool mean, bool, int64_t padding, int64_t bags) {
         check(is_floating(weight.dtype()), Err::NotImplemented, "\"embedding_bag\" not implemented for '", title(weight.dtype()), "'");
+        Dims sizes{bags, weight.sizes()[1]};
+        Device device = common_device(weight, indices);
+        if (device == Device::Meta) return empty(sizes, weight.dtype(), device);
+        Tensor at = rows_of(indices, weight.sizes()[0]), bag = bags_of(offsets, bags, at.numel());
         auto run = [&](auto tag) {
             using T = typename decltype(tag)::type;
-            Tensor w = cast_raw(weight, dtype_of<T>()), sum = zeros(sizes, dtype_of<T>());
-            Tensor share = bag_shares(at, bag, bags, mode == kMean, padding, dtype_of<T>()), given = samples ? cast_raw(samples, dtype_of<T>()) : Tensor();
-            if (mode == kMax) maxima<T>(w, at, bag, sum, where, padding);
-            else
-                for (int64_t i = 0, d = sizes[1]; i < at.numel(); i++)
-                    cpu::kernels().reduce<T>().axpy(sum.data<T>() + bag.data<int64_t>()[i] * d, share.data<T>()[i] * (given ? given.data<T>()[i] : T(1)), w.data<T>() + at.data<int64_t>()[i] * d, d);
-            copy_raw(r, sum);
+            DType t = dtype_of<T>();
+            Tensor w = cast_raw(weight, t), sum = zeros(sizes, t), share = bag_shares(at, bag, bags, mean, padding, t), given = samples ? cast_raw(samples, t) : Tensor();
+            for (int64_t i = 0, d = sizes[1]; i < at.numel(); i++)
+                cpu::kernels().reduce<T>().axpy(sum.data<T>() + bag.data<int64_t>()[i] * d, share.data<T>()[i] * (given ? given.data<T>()[i] : T(1)), w.data<T>() + at.data<int64_t>()[i] * d, d);
+            return cast_raw(sum, weight.dtype());
         };
-        if (wide) run(Tag<double>{});
-        else run(Tag<float>{});
-        return {r, where};
+        return weight.dtype() == DType::Float64 ? run(Tag<double>{}) : run(Tag<float>{});
     }
-    template <class T> static void maxima(const Tensor& w, const Tensor& at, const Tensor& bag, const Tensor& best, const Tensor& where, int64_t padding) {
-        fill_raw(where, -1);
-        int64_t d = w.sizes()[1];
-        for (int64_t i = 0; i < at.numel(); i++) {
-            int64_t row = at.data<int64_t>()[i], b = bag.data<int64_t>()[i];
-            if (row == padding) continue;
-            for (int64_t j = 0; j < d; j++) {
-                T v = w.data<T>()[row * d + j], &m = best.data<T>()[b * d + j];
-                int64_t& k = where.data<int64_t>()[b * d + j];
-                if (k < 0 || v > m) m = v, k = row;
-            }
-        }
-    }
-    static Grads backward(Ctx& c, const Grads& gs) {
+    static Grads backward(Ctx& c, const Tensor& g) {
         Grads r(4);
-        const Tensor& g = gs[0];
-        if (!g) return r;
-        int64_t mode = c.arg<4>(), padding = c.arg<6>(), bags = c.arg<7>(), rows = c.sizes<0>()[0];
-        if (mode == kMax) {
-            Tensor where = c.out<1>();
-            Tensor empty_bag = lt(where, Scalar(0));
-            r[0] = scatter_add(zeros(c.sizes<0>(), g.dtype()), 0, clamp(where, OptScalar(Scalar(0)), {}), masked_fill(g, empty_bag, Scalar(0)));
-            return r;
-        }
+        int64_t padding = c.arg<6>(), bags = c.arg<7>(), rows = c.sizes<0>()[0];
         Tensor at = rows_of(c.in<1>(), rows), bag = bags_of(c.in<2>(), bags, at.numel());
-        Tensor share = bag_shares(at, bag, bags, mode == kMean, padding, g.dtype()), samples = c.given<3>() ? c.in<3>() : Tensor();
+        Tensor share = bag_shares(at, bag, bags, c.arg<4>(), padding, g.dtype());
         Tensor each = mul(index_select(g, 0, bag), unsqueeze(share, 1));
-        if (c.needs<0>()) r[0] = call<EmbeddingBackward>(samples ? mul(each, unsqueeze(samples, 1)) : each, at, rows, padding, c.arg<5>());
+        if (c.needs<0>()) r[0] = call<EmbeddingBackward>(c.given<3>() ? mul(each, unsqueeze(c.in<3>(), 1)) : each, at, rows, padding, c.arg<5>());
         if (c.needs<3>()) r[3] = sum(mul(each, index_select(c.in<0>(), 0, at)), {1});
         return r;
     }
 };
 OP(EmbeddingBag);
+
+struct MaximalRows : Op<MaximalRows> {
+    SIG("_maximal_rows(Tensor weight, Tensor indices, Tensor offsets, int padding_idx, int bags) -> Tensor");
+    DOC("For each bag and column the row of weight that holds the largest element; -1 in an empty bag.");
+    FORMS(FUNCTION);
+    NO_GRADIENT;
+    static Tensor forward(const Tensor& weight, const Tensor& indices, const Tensor& offsets, int64_t padding, int64_t bags) {
+        int64_t d = weight.sizes()[1];
+        Tensor where = empty(Dims{bags, d}, DType::Int64, common_device(weight, indices));
+        if (where.is_meta()) return where;
+        fill_raw(where, -1);
+        Tensor at = rows_of(indices, weight.sizes()[0]), bag = bags_of(offsets, bags, at.numel()), w = cast_raw(weight, DType::Float64);
+        const double* values = w.data<double>();
+        for (int64_t i = 0; i < at.numel(); i++) {
+            int64_t row = at.data<int64_t>()[i], *best = where.data<int64_t>() + bag.data<int64_t>()[i] * d;
+            for (int64_t j = 0; j < d && row != padding; j++)
+                if (best[j] < 0 || values[row * d + j] > values[best[j] * d + j]) best[j] = row;
+        }
+        return where;
+    }
+};
+OP(MaximalRows);
 
 struct NnEmbeddingBag : Composite<NnEmbeddingBag> {
     SIG("nn::embedding_bag(Tensor input, Tensor weight, Tensor? offsets=None, float? max_norm=None, float norm_type=2, bool scale_grad_by_freq=False, str mode='mean', bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False, int? padding_idx=None) -> Tensor");
@@ -277,7 +274,11 @@ struct NnEmbeddingBag : Composite<NnEmbeddingBag> {
         check_values(flat, weight.sizes()[0]);
         int64_t padding = wrapped_padding(padding_idx, weight.sizes()[0]);
         if (max_norm && !input.is_meta()) renormalize(weight, input, *max_norm, norm_type);
-        return std::get<0>(call<EmbeddingBag>(weight, flat, starts, samples ? reshape(samples, {n}) : samples, kind, by_frequency, padding, bags));
+        if (kind == kMax) {
+            Tensor where = call<MaximalRows>(weight, flat, starts, padding, bags);
+            return masked_fill(gather(weight, 0, clamp(where, OptScalar(Scalar(0)), {})), lt(where, Scalar(0)), Scalar(0));
+        }
+        return call<EmbeddingBag>(weight, flat, starts, samples ? reshape(samples, {n}) : samples, kind == kMean, by_frequency, padding, bags);
     }
     static Tensor offsets_of(const Tensor& input, const Tensor& offsets) {
         if (input.dim() == 2) {

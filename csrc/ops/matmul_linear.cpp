@@ -28,9 +28,9 @@ static Tensor column_sums(const Tensor& g) {
 }
 
 struct Linear : Op<Linear> {
-    SIG("nn::linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor");
+    SIG("nn::linear(Tensor input, Tensor weight, Tensor? bias=None, *, Tensor? out=None) -> Tensor");
     DOC("input @ weight.T + bias: input (.., in), weight (out, in) or (in), bias (out) or broadcastable.");
-    FORMS(FUNCTION);
+    FORMS(FUNCTION | OUT);
     using Saves = Save<In<0, 1>, In<1, 0>>;
 
     static Tensor forward(const Tensor& input, const Tensor& weight, const Tensor& bias) {
@@ -53,6 +53,11 @@ struct Linear : Op<Linear> {
         if (r.is_meta() || r.numel() == 0) return r;
         compute(r, as_rows(resolve(input)), resolve(weight), bias ? contiguous(bias) : bias, rows, n, k);
         return r;
+    }
+    static void into(const Tensor& out, bool, const Tensor& input, const Tensor& weight, const Tensor& bias) {
+        Tensor r = forward(input, weight, bias);
+        result_target("linear", out, r.dtype(), r.sizes(), {});
+        store_result(out, r);
     }
     static void compute(const Tensor& r, const Tensor& x, const Tensor& w, const Tensor& bias, int64_t rows, int64_t n, int64_t k) {
         dispatch_gemm("addmm_impl_cpu_", r.dtype(), [&](auto tag) {

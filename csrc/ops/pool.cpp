@@ -213,24 +213,32 @@ struct MaxPoolBackward : Op<MaxPoolBackward> {
 };
 OP(MaxPoolBackward);
 
-struct MaxPool : Op<MaxPool> {
-    SIG("_max_pool(Tensor self, int[] kernel_size, int[] stride, int[] padding, int[] dilation, bool ceil_mode, int n) -> (Tensor, Tensor)");
-    DOC("Largest element of each window over the last n dimensions, and its index in the plane.");
+// What max pooling found, as a function of its input: the values pass, the gradient goes by the indices.
+struct PooledMaximum : Op<PooledMaximum> {
+    SIG("_pooled_maximum(Tensor self, Tensor values, Tensor indices, int n) -> Tensor");
+    DOC("values, which max pooling took from self at the indices.");
     FORMS(FUNCTION);
-    using Saves = Save<Out<1>>;
-    static std::tuple<Tensor, Tensor> forward(const Tensor& self, const Dims& kernel, const Dims& stride, const Dims& padding, const Dims& dilation, bool ceil_mode, int64_t n) {
-        PoolOptions o{size_t(n), "max_pool", kernel, stride, padding, dilation, ceil_mode};
-        return values(self, o, true);
+    using Saves = Save<In<2>>;
+    static Tensor forward(const Tensor&, const Tensor& values, const Tensor&, int64_t) { return values; }
+    static Grads backward(Ctx& c, const Tensor& g) {
+        Grads r(3);
+        r[0] = call<MaxPoolBackward>(g, c.in<2>(), c.sizes<0>(), c.arg<3>());
+        return r;
     }
-    static std::tuple<Tensor, Tensor> values(const Tensor& self, const PoolOptions& o, bool indices) {
+};
+OP(PooledMaximum);
+
+struct MaxPool : Op<MaxPool> {
+    SIG("_max_pool(Tensor self, int[] kernel_size, int[] stride, int[] padding, int[] dilation, bool ceil_mode, bool return_indices) -> (Tensor, Tensor)");
+    DOC("Largest element of each window over the last len(kernel_size) dimensions, and its index in the plane.");
+    FORMS(FUNCTION);
+    NO_GRADIENT;
+    static std::tuple<Tensor, Tensor> forward(const Tensor& self, const Dims& kernel, const Dims& stride, const Dims& padding, const Dims& dilation, bool ceil_mode, bool indices) {
+        PoolOptions o{kernel.size(), "max_pool", kernel, stride, padding, dilation, ceil_mode};
         Dims positions = output_positions(self, o), sizes = with_positions(self.sizes(), positions);
         if (self.is_meta()) return {empty_meta(sizes, self.dtype()), empty_meta(sizes, DType::Int64)};
         auto [r, at] = max_values(self, pool_shape(self.sizes(), positions, o), sizes, o.n, indices);
         return {r, at};
-    }
-    static Grads backward(Ctx& c, const Grads& g) {
-        if (!g[0]) return Grads(1);
-        return {call<MaxPoolBackward>(g[0], c.out<1>(), c.sizes<0>(), c.arg<6>())};
     }
 };
 OP(MaxPool);
@@ -241,25 +249,22 @@ std::pair<Tensor, Tensor> max_pool(const Tensor& input, PoolOptions o, bool indi
     o.expand();
     check_options(o);
     check_input(input, o.n, o.op);
-    auto [r, at] = indices || recorded(input) ? call<MaxPool>(input, o.kernel, o.stride, o.padding, o.dilation, o.ceil_mode, int64_t(o.n)) : MaxPool::values(input, o, false);
-    return {r, at};
+    bool keep = recorded(input);
+    auto [r, at] = call<MaxPool>(input, o.kernel, o.stride, o.padding, o.dilation, o.ceil_mode, indices || keep);
+    return {keep ? call<PooledMaximum>(input, r, at, int64_t(o.n)) : r, at};
 }
 
 struct AdaptiveMaxPool : Op<AdaptiveMaxPool> {
     SIG("_adaptive_max_pool(Tensor self, int[] output_size) -> (Tensor, Tensor)");
     DOC("Largest element of each of output_size windows that divide the input evenly, and its index in the plane.");
     FORMS(FUNCTION);
-    using Saves = Save<Out<1>>;
+    NO_GRADIENT;
     static std::tuple<Tensor, Tensor> forward(const Tensor& self, const Dims& output) {
         Dims sizes = with_positions(self.sizes(), output);
         if (self.is_meta()) return {empty_meta(sizes, self.dtype()), empty_meta(sizes, DType::Int64)};
         dispatch_floats("adaptive_max_pool2d", self.dtype(), [](auto) {});
         auto [r, at] = max_values(self, pool_shape(self.sizes(), output, output.size()), sizes, output.size(), true);
         return {r, at};
-    }
-    static Grads backward(Ctx& c, const Grads& g) {
-        if (!g[0]) return Grads(1);
-        return {call<MaxPoolBackward>(g[0], c.out<1>(), c.sizes<0>(), int64_t(c.arg<1>().size()))};
     }
 };
 OP(AdaptiveMaxPool);
@@ -276,14 +281,16 @@ static void check_adaptive(const Tensor& input, const Dims& output, const char* 
 std::pair<Tensor, Tensor> adaptive_max_pool(const Tensor& input, const Dims& output, const char* op) {
     check_adaptive(input, output, op);
     auto [r, at] = call<AdaptiveMaxPool>(input, output);
-    return {r, at};
+    return {recorded(input) ? call<PooledMaximum>(input, r, at, int64_t(output.size())) : r, at};
 }
 
-// ---------------------------------------------------------------- mean: linear, so gradients are each other's gradients
+// ---------------------------------------------------------------- mean: linear, so gradients are each other's gradients.
+// They take the input for its sizes and, as PyTorch's do, as a constant: so that they can always be differentiated again.
 struct AveragePool : Op<AveragePool> {
     SIG("_average_pool(Tensor self, int[] kernel_size, int[] stride, int[] padding, bool ceil_mode, bool count_include_pad, int divisor) -> Tensor");
     DOC("Mean of each window over the last len(kernel_size) dimensions; divisor 0: the number of elements.");
     FORMS(FUNCTION);
+    using Saves = Save<In<0>>;
     static PoolOptions options(const Dims& kernel, const Dims& stride, const Dims& padding, bool ceil_mode) { return {kernel.size(), "avg_pool", kernel, stride, padding, Dims(kernel.size(), 1), ceil_mode}; }
     static cpu::PoolShape shape(const Dims& input, const Dims& positions, const PoolOptions& o, bool include_pad, int64_t divisor) {
         cpu::PoolShape s = pool_shape(input, positions, o);
@@ -301,19 +308,20 @@ struct AveragePool : Op<AveragePool> {
 };
 
 struct AveragePoolBackward : Op<AveragePoolBackward> {
-    SIG("_average_pool_backward(Tensor grad_output, int[] input_sizes, int[] kernel_size, int[] stride, int[] padding, bool ceil_mode, bool count_include_pad, int divisor) -> Tensor");
+    SIG("_average_pool_backward(Tensor grad_output, Tensor self, int[] kernel_size, int[] stride, int[] padding, bool ceil_mode, bool count_include_pad, int divisor) -> Tensor");
     DOC("Gradient of _average_pool.");
     FORMS(FUNCTION);
-    static Tensor forward(const Tensor& g, const Dims& input, const Dims& kernel, const Dims& stride, const Dims& padding, bool ceil_mode, bool include_pad, int64_t divisor) {
+    static Tensor forward(const Tensor& g, const Tensor& self, const Dims& kernel, const Dims& stride, const Dims& padding, bool ceil_mode, bool include_pad, int64_t divisor) {
+        const Dims& input = self.sizes();
         if (g.is_meta()) return empty_meta(input, g.dtype());
         PoolOptions o = AveragePool::options(kernel, stride, padding, ceil_mode);
         Dims positions(Ints(g.sizes()).subspan(g.sizes().size() - o.n));
         return average_gradient(g, AveragePool::shape(input, positions, o, include_pad, divisor), input, o.n, AveragePool::kernel_name(o.n));
     }
-    static Grads backward(Ctx& c, const Tensor& g) { return {call<AveragePool>(g, c.arg<2>(), c.arg<3>(), c.arg<4>(), c.arg<5>(), c.arg<6>(), c.arg<7>())}; }
+    static Grads backward(Ctx& c, const Tensor& g) { return {call<AveragePool>(g, c.arg<2>(), c.arg<3>(), c.arg<4>(), c.arg<5>(), c.arg<6>(), c.arg<7>()), Tensor()}; }
 };
 Grads AveragePool::backward(Ctx& c, const Tensor& g) {
-    return {call<AveragePoolBackward>(g, c.sizes<0>(), c.arg<1>(), c.arg<2>(), c.arg<3>(), c.arg<4>(), c.arg<5>(), c.arg<6>())};
+    return {call<AveragePoolBackward>(g, c.in<0>(), c.arg<1>(), c.arg<2>(), c.arg<3>(), c.arg<4>(), c.arg<5>(), c.arg<6>())};
 }
 OP(AveragePool);
 OP(AveragePoolBackward);
@@ -330,6 +338,7 @@ struct AdaptiveAveragePool : Op<AdaptiveAveragePool> {
     SIG("_adaptive_average_pool(Tensor self, int[] output_size) -> Tensor");
     DOC("Mean of each of output_size windows that divide the input evenly.");
     FORMS(FUNCTION);
+    using Saves = Save<In<0>>;
     static Tensor forward(const Tensor& self, const Dims& output) {
         Dims sizes = with_positions(self.sizes(), output);
         if (self.is_meta()) return empty_meta(sizes, self.dtype());
@@ -338,20 +347,21 @@ struct AdaptiveAveragePool : Op<AdaptiveAveragePool> {
     static Grads backward(Ctx& c, const Tensor& g);
 };
 struct AdaptiveAveragePoolBackward : Op<AdaptiveAveragePoolBackward> {
-    SIG("_adaptive_average_pool_backward(Tensor grad_output, int[] input_sizes, int n) -> Tensor");
+    SIG("_adaptive_average_pool_backward(Tensor grad_output, Tensor self, int n) -> Tensor");
     DOC("Gradient of _adaptive_average_pool.");
     FORMS(FUNCTION);
-    static Tensor forward(const Tensor& g, const Dims& input, int64_t n) {
+    static Tensor forward(const Tensor& g, const Tensor& self, int64_t n) {
+        const Dims& input = self.sizes();
         if (g.is_meta()) return empty_meta(input, g.dtype());
         Dims positions(Ints(g.sizes()).subspan(g.sizes().size() - size_t(n)));
         return average_gradient(g, pool_shape(input, positions, size_t(n)), input, size_t(n), "adaptive_avg_pool2d");
     }
     static Grads backward(Ctx& c, const Tensor& g) {
         const Dims& s = c.sizes<0>();
-        return {call<AdaptiveAveragePool>(g, Dims(Ints(s).subspan(s.size() - size_t(c.arg<2>()))))};
+        return {call<AdaptiveAveragePool>(g, Dims(Ints(s).subspan(s.size() - size_t(c.arg<2>())))), Tensor()};
     }
 };
-Grads AdaptiveAveragePool::backward(Ctx& c, const Tensor& g) { return {call<AdaptiveAveragePoolBackward>(g, c.sizes<0>(), int64_t(c.arg<1>().size()))}; }
+Grads AdaptiveAveragePool::backward(Ctx& c, const Tensor& g) { return {call<AdaptiveAveragePoolBackward>(g, c.in<0>(), int64_t(c.arg<1>().size()))}; }
 OP(AdaptiveAveragePool);
 OP(AdaptiveAveragePoolBackward);
 

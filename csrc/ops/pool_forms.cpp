@@ -32,6 +32,7 @@ Dims adaptive_sizes(PyObject* o, const Tensor& input, size_t n, const char* op) 
     Dims r(n);
     bool list = PyTuple_Check(o) || PyList_Check(o);
     size_t given = list ? size_t(PySequence_Fast_GET_SIZE(o)) : 1;
+    check(!list || input.dim() > int64_t(given), Err::Value, "Input dimension should be at least ", given + 1, " (", op, ")");
     check(given == n || given == 1, op, ": output_size must be ", n, " (got ", given, " sizes)");
     check(input.dim() >= int64_t(n) + 1, "Expected ", n + 1, " to ", n + 2, " dimensions, but got ", input.dim(), "-dimensional tensor for argument #1 'self' (while checking arguments for ", op, ")");
     for (size_t d = 0; d < n; d++) r[d] = read(list ? PySequence_Fast_GET_ITEM(o, Py_ssize_t(given == 1 ? 0 : d)) : o, d);
@@ -139,9 +140,9 @@ RL_AVERAGE_1D(NnAveragePool1d, "nn::");
 
 #define RL_AVERAGE(N, D)                                                                                                                                                          \
     struct NnAveragePool##N : Composite<NnAveragePool##N> {                                                                                                                       \
-        SIG("nn::avg_pool" D "d(Tensor input, int[" D "] kernel_size, int[" D "]? stride=None, int[" D "] padding=0, bool ceil_mode=False, bool count_include_pad=True, int? divisor_override=None) -> Tensor"); \
+        SIG("nn::avg_pool" D "d(Tensor input, int[" D "] kernel_size, int[" D "]? stride=None, int[" D "] padding=0, bool ceil_mode=False, bool count_include_pad=True, int? divisor_override=None, *, Tensor? out=None) -> Tensor"); \
         DOC("Mean of each window; divisor_override replaces the number of elements.");                                                                                            \
-        FORMS(FUNCTION);                                                                                                                                                          \
+        FORMS(FUNCTION | OUT);                                                                                                                                                    \
         static Tensor forward(const Tensor& input, const Dims& kernel, const OptDims& stride, const Dims& padding, bool ceil_mode, bool include_pad, const OptInt& divisor) {     \
             return average("avg_pool" D "d", N, input, kernel, stride, padding, ceil_mode, include_pad, divisor);                                                                 \
         }                                                                                                                                                                         \
