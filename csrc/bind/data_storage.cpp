@@ -155,6 +155,16 @@ PyObject* storage_clone(PyObject* o, PyObject*) {
         return wrap_storage(Py_TYPE(o), std::move(s));
     });
 }
+// For copy.deepcopy: storages that tensors share are copied once, which the memo remembers by identity.
+PyObject* storage_deepcopy(PyObject* o, PyObject* memo) {
+    RL_TRY({
+        Tensor key = Tensor::steal(checked(PyLong_FromVoidPtr(o)));  // an owner of any object
+        if (PyObject* known = PyDict_Check(memo) ? PyDict_GetItemWithError(memo, key.py()) : nullptr) return Py_NewRef(known);
+        PyObject* copy = storage_clone(o, nullptr);
+        if (copy && PyObject_SetItem(memo, key.py(), copy) < 0) Py_CLEAR(copy);
+        return copy;
+    });
+}
 PyObject* storage_tolist(PyObject* o, PyObject*) {
     PyObject* l = PyList_New(Py_ssize_t(at(o).nbytes));
     for (size_t i = 0; i < at(o).nbytes; i++) PyList_SET_ITEM(l, i, PyLong_FromLong(uint8_t(at(o).data[i])));
@@ -174,6 +184,7 @@ Py_hash_t storage_hash(PyObject* o) { return _Py_HashPointer(&at(o)); }
 PyMethodDef methods[] = {{"nbytes", storage_nbytes, METH_NOARGS, "Size in bytes."}, {"size", storage_nbytes, METH_NOARGS, "Size in bytes."}, {"data_ptr", storage_data_ptr, METH_NOARGS, "Address of the memory."},
                          {"resizable", storage_resizable, METH_NOARGS, "Whether resize_ is possible."}, {"resize_", storage_resize, METH_O, "Changes the size, keeping the common part of the contents."},
                          {"fill_", storage_fill, METH_O, "Sets every byte."}, {"copy_", storage_copy, METH_VARARGS, "Copies the bytes of another storage of the same size."}, {"clone", storage_clone, METH_NOARGS, "A copy."},
+                         {"__deepcopy__", storage_deepcopy, METH_O, nullptr},
                          {"tolist", storage_tolist, METH_NOARGS, "The bytes as a list of ints."}, {"element_size", storage_element_size, METH_NOARGS, "1."}, {"is_shared", storage_false, METH_NOARGS, nullptr},
                          {"is_pinned", storage_false, METH_NOARGS, nullptr}, {"cpu", storage_self, METH_NOARGS, nullptr}, {"untyped", storage_self, METH_NOARGS, nullptr}, {}};
 PyGetSetDef getset[] = {{"device", storage_device, nullptr, nullptr, nullptr}, {"_cdata", storage_cdata, nullptr, nullptr, nullptr}, {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr}, {}};

@@ -134,49 +134,6 @@ struct Unfold : View<Unfold> {
 OP(Unfold);
 
 // ---------------------------------------------------------------- other types over the same memory
-struct ViewAsReal : View<ViewAsReal> {
-    SIG("view_as_real(Tensor self) -> Tensor");
-    DOC("Complex numbers as pairs of real ones, in a last dimension of size 2.");
-    FORMS(FUNCTION);
-    static Tensor forward(const Tensor& self) {
-        check(self.is_complex(), "view_as_real is only supported for complex tensors");
-        check(!self->conj, "view_as_real doesn't work on unresolved conjugated tensors.  To resolve the conjugate tensor so you can view it as real, use self.resolve_conj(); however, be warned that the resulting tensor will not alias the original.");
-        Dims sizes = self.sizes(), strides = self.strides();
-        for (auto& s : strides) s *= 2;
-        sizes.push_back(2), strides.push_back(1);
-        Tensor r = alias(self);
-        r->dtype = to_real(self.dtype());
-        r.set_geometry(sizes, strides, self->offset * 2);
-        return r;
-    }
-    static Grads backward(Ctx&, const Tensor& g) { return {view_as_complex(contiguous_op(g))}; }
-};
-struct ViewAsComplex : View<ViewAsComplex> {
-    SIG("view_as_complex(Tensor self) -> Tensor");
-    DOC("Pairs of real numbers in a last dimension of size 2 as complex ones.");
-    FORMS(FUNCTION);
-    static Tensor forward(const Tensor& self) {
-        DType t = self.dtype();
-        check(t == DType::Float16 || t == DType::Float32 || t == DType::Float64, "view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: ", title(t));
-        check(self.dim() > 0, "Input tensor must have one or more dimensions");
-        check(self.size(-1) == 2, "Tensor must have a last dimension of size 2");
-        check(self.stride(-1) == 1, "Tensor must have a last dimension with stride 1");
-        Dims sizes = self.sizes(), strides = self.strides();
-        sizes.resize(sizes.size() - 1), strides.resize(strides.size() - 1);
-        for (auto& s : strides) {
-            check(s % 2 == 0, "Tensor must have a stride divisible by 2 for all but last dimension");
-            s /= 2;
-        }
-        check(self->offset % 2 == 0, "Tensor must have a storage_offset divisible by 2");
-        Tensor r = alias(self);
-        r->dtype = to_complex(t);
-        r.set_geometry(sizes, strides, self->offset / 2);
-        return r;
-    }
-    static Grads backward(Ctx&, const Tensor& g) { return {view_as_real(g->conj ? clone(g) : g)}; }
-};
-OP(ViewAsReal);
-OP(ViewAsComplex);
 
 struct ViewDType : Op<ViewDType> {
     SIG("view.dtype(Tensor self, ScalarType dtype) -> Tensor");
@@ -214,7 +171,5 @@ struct ViewDType : Op<ViewDType> {
 };
 OP(ViewDType);
 
-Tensor view_as_real(const Tensor& a) { return call<ViewAsReal>(a); }
-Tensor view_as_complex(const Tensor& a) { return call<ViewAsComplex>(a); }
 
 }  // namespace rl
