@@ -75,11 +75,6 @@ static Tensor vector_norm_gradient(const Tensor& g, const Tensor& x, const Tenso
     return x * pow(size, Scalar(p - 2)) * scale;
 }
 
-static Dims all_dims(int64_t n) {
-    Dims d;
-    for (int64_t i = 0; i < n; i++) d.push_back(i);
-    return d;
-}
 static DType norm_type(const char* op, const Tensor& self, const OptDType& dtype) {
     check(is_inexact(self.dtype()), op, ": Expected a floating point or complex tensor as input. Got ", title(self.dtype()));
     if (!dtype) return self.dtype();

@@ -114,7 +114,7 @@ static Tensor mean_raw(const Tensor& self, const Dims& dims, bool keepdim, DType
 static double mean_count(const Dims& dims, const Dims& sizes) { return double(reduced_count(sizes, reduced_dims(dims, int64_t(sizes.size())))); }
 
 struct Mean : Op<Mean> {
-    SIG("mean(Tensor self, *, ScalarType? dtype=None) -> Tensor");
+    SIG("mean(Tensor self, *, ScalarType? dtype=None, Tensor? out=None) -> Tensor");
     DOC("Arithmetic mean of all elements.");
     static Tensor forward(const Tensor& self, const OptDType& dtype) {
         if (!dtype && is_small(self)) {

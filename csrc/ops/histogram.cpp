@@ -1,0 +1,243 @@
+// Counts in bins: histc, histogram, histogramdd, bincount.
+#include <cmath>
+
+#include "ops/reduce.h"
+
+namespace rl {
+
+// ---------------------------------------------------------------- bins
+// The edges of one dimension's bins. Even ones are found by division, then corrected by the edges themselves.
+struct Edges {
+    std::vector<double> at;
+    bool even;
+    int64_t bins() const { return int64_t(at.size()) - 1; }
+    // The bin of v, or -1 outside. The last bin includes its right edge.
+    int64_t find(double v) const {
+        if (!(v >= at.front() && v <= at.back())) return -1;
+        int64_t n = bins(), i;
+        if (even) {
+            i = std::min(n - 1, int64_t((v - at.front()) / (at.back() - at.front()) * double(n)));
+            if (i > 0 && v < at[size_t(i)]) i--;
+            else if (i + 1 < n && v >= at[size_t(i) + 1]) i++;
+        } else i = std::min<int64_t>(n - 1, std::upper_bound(at.begin(), at.end(), v) - at.begin() - 1);
+        return i;
+    }
+};
+// n equal bins from low to high with the rounding of element type t.
+static Edges even_edges(double low, double high, int64_t n, DType t) {
+    Edges e{{}, true};
+    double step = (high - low) / double(n);
+    for (int64_t i = 0; i <= n; i++) {
+        double v = i < (n + 1) / 2 ? low + step * double(i) : high - step * double(n - i);
+        e.at.push_back(t == DType::Float32 ? double(float(v)) : v);
+    }
+    return e;
+}
+// The data's own range where none is given; one that is empty is widened.
+static void data_range(const Tensor& values, double& low, double& high) {
+    low = high = 0;
+    const double* p = values.data<double>();
+    for (int64_t i = 0, n = values.numel(); i < n; i++) {
+        if (p[i] != p[i]) {
+            low = high = p[i];
+            return;
+        }
+        low = i ? std::min(low, p[i]) : p[i], high = i ? std::max(high, p[i]) : p[i];
+    }
+}
+
+// ---------------------------------------------------------------- histc
+struct Histc : Op<Histc> {
+    SIG("histc(Tensor self, int bins=100, Scalar min=0, Scalar max=0, *, Tensor? out=None) -> Tensor");
+    DOC("How many elements fall into each of bins equal parts of [min, max], by default the range of the data.");
+    NO_GRADIENT;
+    static Tensor forward(const Tensor& self, int64_t bins, const Scalar& min, const Scalar& max) {
+        check(self.is_floating(), Err::NotImplemented, "\"histogram_cpu\" not implemented for '", title(self.dtype()), "'");
+        check(bins > 0, "torch.histogram(): bins must be > 0, but got ", bins, " for dimension 0");
+        if (self.is_meta()) return empty(Dims{bins}, self.dtype(), self.device());
+        double low = min.real(), high = max.real();
+        Tensor x = cast_raw(self, DType::Float64), r = zeros(Dims{bins}, DType::Float64);
+        if (low == high && x.numel() > 0) data_range(x, low, high);
+        check(std::isfinite(low) && std::isfinite(high), "torch.histc: range of [", low, ", ", high, "] is not finite");
+        check(low <= high, "torch.histc: max must be larger than min");
+        if (low == high) low -= 1, high += 1;
+        for (int64_t i = 0; i < x.numel(); i++) {
+            double v = x.data<double>()[i];
+            if (!(v >= low && v <= high)) continue;
+            r.data<double>()[std::min(bins - 1, int64_t((v - low) / (high - low) * double(bins)))]++;
+        }
+        return cast_raw(r, self.dtype());
+    }
+};
+OP(Histc);
+
+// ---------------------------------------------------------------- histogramdd
+// Points are the rows of a matrix with one column for each dimension of the histogram.
+struct Points {
+    Tensor values;  // double, (count, dims)
+    int64_t count, dims;
+    DType dtype;
+};
+static Points points_of(const Tensor& self, const Tensor& weight) {
+    check(self.dim() >= 2, "torch.histogramdd: input tensor should have at least 2 dimensions, but got ", self.dim());
+    check(self.dtype() == DType::Float32 || self.dtype() == DType::Float64, Err::NotImplemented, "\"histogramdd\" not implemented for '", title(self.dtype()), "'");
+    Dims rows = self.sizes();
+    rows.resize(rows.size() - 1);
+    if (weight) {
+        check(weight.dtype() == self.dtype(), "torch.histogramdd: if weight tensor is provided, input tensor and weight tensor should have the same dtype, but got input(", name(self.dtype()), "), and weight(", name(weight.dtype()), ")");
+        check(same(weight.sizes(), rows), "torch.histogramdd: if weight tensor is provided it should have the same shape as the input tensor excluding its innermost dimension, but got input with shape ",
+              self.sizes(), " and weight with shape ", weight.sizes());
+    }
+    check(!self.is_meta(), Err::NotImplemented, "torch.histogramdd: meta tensors have no data to count");
+    return {cast_raw(self, DType::Float64), product(rows), self.sizes().back(), self.dtype()};
+}
+static Edges edges_from_tensor(const Tensor& bins, DType t, int64_t d) {
+    check(bins.dim() == 1, "torch.histogramdd: bins tensor should have one dimension, but got ", bins.dim(), " dimensions in the bins tensor for dimension ", d);
+    check(bins.dtype() == t, "torch.histogramdd: input tensor and bins tensors should have the same dtype, but got input with dtype ", name(t), " and bins for dimension ", d, " with dtype ", name(bins.dtype()));
+    check(bins.numel() > 0, "torch.histogramdd: bins tensor should have at least 1 element, but got 0 elements in the bins tensor for dimension ", d);
+    Tensor c = cast_raw(bins, DType::Float64);
+    return {std::vector<double>(c.data<double>(), c.data<double>() + c.numel()), false};
+}
+static std::vector<Edges> edges_from_counts(const Points& p, const Dims& bins, const std::optional<Floats>& range) {
+    check(int64_t(bins.size()) == p.dims, "histogramdd: The size of bins must be equal to the innermost dimension of the input.");
+    check(!range || int64_t(range->size()) == 2 * p.dims, "torch.histogramdd: for a ", p.dims, "-dimensional histogram range should have ", 2 * p.dims, " elements, but got ", range ? range->size() : 0);
+    std::vector<Edges> edges;
+    for (int64_t d = 0; d < p.dims; d++) {
+        check(bins[d] > 0, "torch.histogram(): bins must be > 0, but got ", bins[d], " for dimension ", d);
+        double low = 0, high = 1;
+        if (range) low = (*range)[size_t(2 * d)], high = (*range)[size_t(2 * d) + 1];
+        else if (p.count > 0) {
+            Tensor column = contiguous(alias(p.values, Dims{p.count}, Dims{p.dims}, p.values->offset + d));
+            data_range(column, low, high);
+        }
+        check(std::isfinite(low) && std::isfinite(high), "torch.histogramdd: dimension ", d, "'s range [", low, ", ", high, "] is not finite");
+        check(low <= high, "torch.histogramdd: min should not exceed max, but got min ", low, " max ", high, " for dimension ", d);
+        if (low == high) low -= 0.5, high += 0.5;
+        edges.push_back(even_edges(low, high, bins[d], p.dtype));
+    }
+    return edges;
+}
+
+using Histogram = std::tuple<Tensor, Tensors>;
+static Histogram count_points(const Points& p, const std::vector<Edges>& edges, const Tensor& weight, bool density) {
+    Dims sizes;
+    for (auto& e : edges) sizes.push_back(e.bins());
+    Tensor hist = zeros(sizes, DType::Float64), w = weight ? cast_raw(weight, DType::Float64) : weight;
+    for (int64_t i = 0; i < p.count; i++) {
+        int64_t at = 0;
+        for (int64_t d = 0; d < p.dims && at >= 0; d++) {
+            int64_t bin = edges[size_t(d)].bins() ? edges[size_t(d)].find(p.values.data<double>()[i * p.dims + d]) : -1;
+            at = bin < 0 ? -1 : at * sizes[d] + bin;
+        }
+        if (at >= 0) hist.data<double>()[at] += w ? w.data<double>()[i] : 1;
+    }
+    if (density) {
+        double total = 0;
+        for (int64_t i = 0; i < hist.numel(); i++) total += hist.data<double>()[i];
+        for (int64_t i = 0; i < hist.numel(); i++) {
+            double volume = 1;
+            for (int64_t d = p.dims, rest = i; d-- > 0; rest /= sizes[d]) {
+                auto& e = edges[size_t(d)].at;
+                volume *= e[size_t(rest % sizes[d]) + 1] - e[size_t(rest % sizes[d])];
+            }
+            hist.data<double>()[i] /= total * volume;
+        }
+    }
+    Tensors list;
+    for (auto& e : edges) {
+        Tensor t = empty(Dims{int64_t(e.at.size())}, DType::Float64);
+        std::copy(e.at.begin(), e.at.end(), t.data<double>());
+        list.push_back(cast_raw(t, p.dtype));
+    }
+    return {cast_raw(hist, p.dtype), list};
+}
+static Histogram histogram_tensors(const Tensor& self, const Tensors& bins, const Tensor& weight, bool density) {
+    Points p = points_of(self, weight);
+    check(int64_t(bins.size()) == p.dims, "histogramdd: The size of bins must be equal to the innermost dimension of the input.");
+    std::vector<Edges> edges;
+    for (int64_t d = 0; d < p.dims; d++) edges.push_back(edges_from_tensor(bins[size_t(d)], p.dtype, d));
+    return count_points(p, edges, weight, density);
+}
+static Histogram histogram_counts(const Tensor& self, const Dims& bins, const std::optional<Floats>& range, const Tensor& weight, bool density) {
+    Points p = points_of(self, weight);
+    return count_points(p, edges_from_counts(p, bins, range), weight, density);
+}
+
+struct HistogramddList : Op<HistogramddList> {
+    SIG("histogramdd.TensorList_bins(Tensor self, Tensor[] bins, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)");
+    DOC("How many points (rows of self) fall into each cell between the given edges of each dimension.");
+    NO_GRADIENT;
+    static Histogram forward(const Tensor& self, const Tensors& bins, const std::optional<Floats>&, const Tensor& weight, bool density) { return histogram_tensors(self, bins, weight, density); }
+};
+struct HistogramddCounts : Op<HistogramddCounts> {
+    SIG("histogramdd(Tensor self, int[] bins, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)");
+    DOC("How many points (rows of self) fall into each cell of a grid with bins[d] equal parts in dimension d.");
+    NO_GRADIENT;
+    static Histogram forward(const Tensor& self, const Dims& bins, const std::optional<Floats>& range, const Tensor& weight, bool density) { return histogram_counts(self, bins, range, weight, density); }
+};
+struct HistogramddInt : Op<HistogramddInt> {
+    SIG("histogramdd.int_bins(Tensor self, int bins, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)");
+    DOC("histogramdd with the same number of bins in every dimension.");
+    NO_GRADIENT;
+    static Histogram forward(const Tensor& self, int64_t bins, const std::optional<Floats>& range, const Tensor& weight, bool density) {
+        return histogram_counts(self, Dims(size_t(self.dim() ? self.sizes().back() : 0), bins), range, weight, density);
+    }
+};
+OP(HistogramddInt);
+OP(HistogramddCounts);
+OP(HistogramddList);
+
+// A vector is points of one dimension.
+static Tensor as_points(const Tensor& t) { return t ? reshape(detach(t), {t.numel(), 1}) : t; }
+static Tensor as_vector(const Tensor& t, const Tensor& self) { return t && same(t.sizes(), self.sizes()) ? reshape(detach(t), {t.numel()}) : t; }
+static std::tuple<Tensor, Tensor> first_of(const Histogram& h) { return {std::get<0>(h), std::get<1>(h)[0]}; }
+struct HistogramTensor : Op<HistogramTensor> {
+    SIG("histogram.bins_tensor(Tensor self, Tensor bins, *, Tensor? weight=None, bool density=False, Tensor[]? out=None) -> (Tensor hist, Tensor bin_edges)");
+    DOC("How many elements fall between each two of the given edges; the last bin includes its right edge.");
+    NO_GRADIENT;
+    static std::tuple<Tensor, Tensor> forward(const Tensor& self, const Tensor& bins, const Tensor& weight, bool density) {
+        return first_of(histogram_tensors(as_points(self), {bins}, as_vector(weight, self), density));
+    }
+};
+struct HistogramCount : Op<HistogramCount> {
+    SIG("histogram.bin_ct(Tensor self, int bins=100, *, float[]? range=None, Tensor? weight=None, bool density=False, Tensor[]? out=None) -> (Tensor hist, Tensor bin_edges)");
+    DOC("How many elements fall into each of bins equal parts of range, by default the data's.");
+    NO_GRADIENT;
+    static std::tuple<Tensor, Tensor> forward(const Tensor& self, int64_t bins, const std::optional<Floats>& range, const Tensor& weight, bool density) {
+        return first_of(histogram_counts(as_points(self), {bins}, range, as_vector(weight, self), density));
+    }
+};
+OP(HistogramTensor);
+OP(HistogramCount);
+
+// ---------------------------------------------------------------- bincount
+struct Bincount : Op<Bincount> {
+    SIG("bincount(Tensor self, Tensor? weights=None, int minlength=0) -> Tensor");
+    DOC("How often each integer from 0 on occurs, or the sum of its weights; at least minlength of them.");
+    NO_GRADIENT;
+    static Tensor forward(const Tensor& self, const Tensor& weights, int64_t minlength) {
+        check(is_integral(self.dtype()), Err::NotImplemented, "\"bincount_cpu\" not implemented for '", title(self.dtype()), "'");
+        check(minlength >= 0, "minlength should be >= 0");
+        check(!self.is_meta(), Err::NotImplemented, "bincount: the shape of the result depends on data, which a meta tensor does not have");
+        check(self.dim() == 1, "bincount only supports 1-d non-negative integral inputs.");
+        check(!weights || same(weights.sizes(), self.sizes()), "weights should be 1-d and have the same length as input");
+        Tensor x = cast_raw(self, DType::Int64);
+        int64_t n = minlength;
+        for (int64_t i = 0; i < x.numel(); i++) {
+            int64_t v = x.data<int64_t>()[i];
+            check(v >= 0, "bincount only supports 1-d non-negative integral inputs.");
+            n = std::max(n, v + 1);
+        }
+        if (!weights || x.numel() == 0) return count<int64_t>(x, {}, n);
+        if (weights.dtype() == DType::Float32) return count<float>(x, contiguous(weights), n);
+        return count<double>(x, cast_raw(weights, DType::Float64), n);
+    }
+    template <class T> static Tensor count(const Tensor& x, const Tensor& weights, int64_t n) {
+        Tensor r = zeros(Dims{n}, dtype_of<T>());
+        for (int64_t i = 0; i < x.numel(); i++) r.data<T>()[x.data<int64_t>()[i]] += weights ? weights.data<T>()[i] : T(1);
+        return r;
+    }
+};
+OP(Bincount);
+
+}  // namespace rl

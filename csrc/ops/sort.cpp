@@ -1,0 +1,194 @@
+// sort, argsort, topk, msort. Always stable; NaN is larger than everything else.
+#include "ops/sort.h"
+
+namespace rl {
+
+// ---------------------------------------------------------------- radix sort
+namespace {
+constexpr int kDigit = 11;  // bits of one pass
+constexpr int64_t kBins = 1 << kDigit;
+constexpr int64_t kSmall = 128;
+constexpr int kParts = 4;  // pieces of a long array: fixed, and the result of a stable sort depends on nothing anyway
+
+template <class K> void insertion_sort(Keyed<K>* p, int64_t n) {
+    for (int64_t i = 1; i < n; i++) {
+        Keyed<K> v = p[i];
+        int64_t j = i;
+        for (; j > 0 && v.key < p[j - 1].key; j--) p[j] = p[j - 1];
+        p[j] = v;
+    }
+}
+
+// One pass: items move to room in the order of one digit. counts holds the digit's histogram for each part, and becomes
+// the places.
+template <class K> void scatter_digit(const Keyed<K>* items, Keyed<K>* room, int64_t n, int shift, uint32_t* counts, int parts, bool parallel) {
+    int64_t size = (n + parts - 1) / parts;
+    cpu::parallel_for(parts, parallel ? 2 : parts + 1, [&](int64_t a, int64_t b) {
+        for (int64_t p = a; p < b; p++) {
+            uint32_t* c = counts + p * kBins;
+            std::fill_n(c, kBins, 0);
+            for (int64_t i = p * size, e = std::min(n, i + size); i < e; i++) c[items[i].key >> shift & (kBins - 1)]++;
+        }
+    });
+    uint32_t place = 0;
+    for (int64_t bin = 0; bin < kBins; bin++)
+        for (int p = 0; p < parts; p++) {
+            uint32_t count = counts[p * kBins + bin];
+            counts[p * kBins + bin] = place;
+            place += count;
+        }
+    cpu::parallel_for(parts, parallel ? 2 : parts + 1, [&](int64_t a, int64_t b) {
+        for (int64_t p = a; p < b; p++) {
+            uint32_t* c = counts + p * kBins;
+            for (int64_t i = p * size, e = std::min(n, i + size); i < e; i++) room[c[items[i].key >> shift & (kBins - 1)]++] = items[i];
+        }
+    });
+}
+}  // namespace
+
+template <class K> Keyed<K>* sort_keyed(Keyed<K>* items, Keyed<K>* room, int64_t n, bool parallel) {
+    if (n <= kSmall) {
+        insertion_sort(items, n);
+        return items;
+    }
+    if (n < 2048) {
+        std::sort(items, items + n);
+        return items;
+    }
+    K all = 0, common = ~K(0);  // bits that are set somewhere, and everywhere
+    for (int64_t i = 0; i < n; i++) all |= items[i].key, common &= items[i].key;
+    K varies = all ^ common;
+    int parts = parallel && n >= 2 * kGrain ? kParts : 1;
+    cpu::Buffer<uint32_t> counts(parts * kBins);
+    for (int shift = 0; shift < int(8 * sizeof(K)); shift += kDigit) {
+        if (!(varies >> shift & (kBins - 1))) continue;  // one digit for all
+        scatter_digit(items, room, n, shift, counts.data, parts, parallel);
+        std::swap(items, room);
+    }
+    return items;
+}
+template Keyed<uint32_t>* sort_keyed(Keyed<uint32_t>*, Keyed<uint32_t>*, int64_t, bool);
+template Keyed<uint64_t>* sort_keyed(Keyed<uint64_t>*, Keyed<uint64_t>*, int64_t, bool);
+
+// ---------------------------------------------------------------- sort
+template <class T> static void sort_lanes(const Lanes& l, bool descending, const Tensor& values, const Tensor& indices) {
+    auto write = [&](const Sorted<T>& s, int64_t lane, int64_t a, int64_t b) {
+        const T* x = l.memory.data<T>() + lane * l.n;
+        T* v = values.data<T>() + lane * l.n;
+        int64_t* at = indices.data<int64_t>() + lane * l.n;
+        for (int64_t i = a; i < b; i++) at[i] = s.items[i].at, v[i] = x[s.items[i].at];
+    };
+    if (l.count == 1) {
+        Sorted<T> s(l.n);
+        s.run(l.memory.data<T>(), l.n, descending, true);
+        cpu::parallel_for(l.n, kGrain, [&](int64_t a, int64_t b) { write(s, 0, a, b); });
+        return;
+    }
+    cpu::parallel_for(l.count, std::max<int64_t>(1, kGrain / 8 / std::max<int64_t>(l.n, 1)), [&](int64_t a, int64_t b) {
+        Sorted<T> s(l.n);
+        for (int64_t i = a; i < b; i++) s.run(l.memory.data<T>() + i * l.n, l.n, descending), write(s, i, 0, l.n);
+    });
+}
+
+ValuesIndices sort_raw(const Tensor& self, int64_t dim, bool descending) {
+    int64_t d = wrap_dim(dim, self.dim());
+    check(!self.is_complex(), " Sort does not support complex dtypes on CPU");
+    if (self.is_meta() || self.numel() == 0) return {empty(self.sizes(), self.dtype(), self.device()), empty(self.sizes(), DType::Int64, self.device())};
+    Tensor x = to_compute(self);
+    Lanes l = lanes(x, d);
+    Tensor values = lane_result(l, l.n, x.dtype()), indices = lane_result(l, l.n, DType::Int64);
+    dispatch_ordered(x, [&](auto tag) { sort_lanes<typename decltype(tag)::type>(l, descending, values, indices); });
+    return {cast_raw(finish_lanes(l, values, l.n), self.dtype()), finish_lanes(l, indices, l.n)};
+}
+
+struct SortFind : Op<SortFind> {
+    SIG("_sort(Tensor self, int dim, bool descending) -> (Tensor values, Tensor indices)");
+    DOC("sort without a gradient.");
+    FORMS(FUNCTION);
+    NO_GRADIENT;
+    static ValuesIndices forward(const Tensor& self, int64_t dim, bool descending) { return sort_raw(self, dim, descending); }
+};
+OP(SortFind);
+ValuesIndices sorted(const Tensor& self, int64_t dim, bool descending) { return record_selection(self, dim, true, call<SortFind>(self, dim, descending)); }
+
+struct Sort : Composite<Sort> {
+    SIG("sort(Tensor self, int dim=-1, bool descending=False, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
+    DOC("The elements in order along dim and where they were. Equal ones keep their order; NaN is the largest.");
+    static ValuesIndices forward(const Tensor& self, int64_t dim, bool descending) { return sorted(self, dim, descending); }
+};
+OP(Sort);
+struct SortStable : Composite<SortStable> {
+    SIG("sort.stable(Tensor self, *, bool? stable, int dim=-1, bool descending=False, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
+    DOC("sort, which is stable in any case.");
+    static ValuesIndices forward(const Tensor& self, const OptBool&, int64_t dim, bool descending) { return sorted(self, dim, descending); }
+};
+OP(SortStable);
+struct SortStableLast : Composite<SortStableLast> {
+    SIG("sort.stable_last(Tensor self, int dim=-1, bool descending=False, bool stable=False, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
+    DOC("sort with all arguments by position.");
+    static ValuesIndices forward(const Tensor& self, int64_t dim, bool descending, bool) { return sorted(self, dim, descending); }
+};
+OP(SortStableLast);
+
+struct Argsort : Op<Argsort> {
+    SIG("argsort(Tensor self, int dim=-1, bool descending=False, bool stable=False) -> Tensor");
+    DOC("Where the elements of the sorted tensor are, along dim; stable in any case.");
+    NO_GRADIENT;
+    static Tensor forward(const Tensor& self, int64_t dim, bool descending, bool) { return std::get<1>(sort_raw(self, dim, descending)); }
+};
+OP(Argsort);
+
+struct Msort : Composite<Msort> {
+    SIG("msort(Tensor self, *, Tensor? out=None) -> Tensor");
+    DOC("The elements in order along the first dimension.");
+    static Tensor forward(const Tensor& self) { return std::get<0>(sorted(self, 0, false)); }
+};
+OP(Msort);
+
+// ---------------------------------------------------------------- topk
+// The k best of a row: those before the k-th by key and place, then put in order.
+template <class T> static void top_of_row(const T* x, int64_t n, int64_t k, bool largest, std::vector<Keyed<KeyOf<T>>>& items, T* values, int64_t* indices) {
+    using K = KeyOf<T>;
+    K flip = largest ? ~K(0) : K(0);
+    items.resize(size_t(n));
+    for (int64_t i = 0; i < n; i++) items[size_t(i)] = {K(sort_key(x[i]) ^ flip), uint32_t(i)};
+    if (k < n) std::nth_element(items.begin(), items.begin() + k, items.end());
+    std::sort(items.begin(), items.begin() + k);
+    for (int64_t i = 0; i < k; i++) indices[i] = items[size_t(i)].at, values[i] = x[items[size_t(i)].at];
+}
+static ValuesIndices topk_raw(const Tensor& self, int64_t k, int64_t dim, bool largest) {
+    int64_t d = wrap_dim(dim, self.dim());
+    check(!self.is_complex(), " topk does not support complex dtypes on CPU");
+    check(k >= 0 && k <= (self.dim() ? self.sizes()[d] : 1), "selected index k out of range (topk: k = ", k, " for a dimension of ", self.dim() ? self.sizes()[d] : 1, ")");
+    Dims sizes = self.sizes();
+    if (self.dim()) sizes[d] = k;
+    if (self.is_meta() || product(sizes) == 0) return {empty(sizes, self.dtype(), self.device()), empty(sizes, DType::Int64, self.device())};
+    Tensor x = to_compute(self);
+    Lanes l = lanes(x, d);
+    Tensor values = lane_result(l, k, x.dtype()), indices = lane_result(l, k, DType::Int64);
+    dispatch_ordered(x, [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        cpu::parallel_for(l.count, std::max<int64_t>(1, kGrain / 8 / l.n), [&](int64_t a, int64_t b) {
+            std::vector<Keyed<KeyOf<T>>> items;
+            for (int64_t i = a; i < b; i++) top_of_row(l.memory.data<T>() + i * l.n, l.n, k, largest, items, values.data<T>() + i * k, indices.data<int64_t>() + i * k);
+        });
+    });
+    return {cast_raw(finish_lanes(l, values, k), self.dtype()), finish_lanes(l, indices, k)};
+}
+
+struct Topk : Composite<Topk> {
+    SIG("topk(Tensor self, int k, int dim=-1, bool largest=True, bool sorted=True, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
+    DOC("The k largest (or smallest) elements along dim, in order, and where they are.");
+    struct Find : Op<Find> {
+        SIG("_topk(Tensor self, int k, int dim, bool largest) -> (Tensor values, Tensor indices)");
+        DOC("topk without a gradient.");
+        FORMS(FUNCTION);
+        NO_GRADIENT;
+        static ValuesIndices forward(const Tensor& self, int64_t k, int64_t dim, bool largest) { return topk_raw(self, k, dim, largest); }
+    };
+    static ValuesIndices forward(const Tensor& self, int64_t k, int64_t dim, bool largest, bool) { return record_selection(self, dim, true, call<Find>(self, k, dim, largest)); }
+};
+OP(Topk);
+static const Registrar<Topk::Find> register_topk_find;
+
+}  // namespace rl

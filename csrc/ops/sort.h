@@ -1,0 +1,59 @@
+// Orders of elements as unsigned integers: sorting by these keys is sorting by value, -0 equal to 0 and NaN last.
+#pragma once
+#include "ops/reduce.h"
+
+namespace rl {
+
+template <class T> using KeyOf = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
+
+template <class T> inline KeyOf<T> sort_key(T v) {
+    using K = KeyOf<T>;
+    constexpr K top = K(1) << (8 * sizeof(K) - 1);
+    if constexpr (std::is_floating_point_v<T>) {
+        K u = std::bit_cast<K>(v + T(0));  // -0 becomes 0
+        if (v != v) return ~K(0);
+        return u & top ? ~u : u | top;
+    } else if constexpr (std::is_signed_v<T>) return K(std::conditional_t<sizeof(T) == 8, int64_t, int32_t>(v)) ^ top;
+    else return K(v);
+}
+
+// An element to be sorted: its key and where it was.
+template <class K> struct Keyed {
+    K key;
+    uint32_t at;
+    bool operator<(const Keyed& o) const { return key != o.key ? key < o.key : at < o.at; }
+};
+
+// Sorts items by key, equal ones in the order of `at`, which is theirs on entry. room: as many items. The result is where
+// the return value points: items or room. Several threads where `parallel`.
+template <class K> Keyed<K>* sort_keyed(Keyed<K>* items, Keyed<K>* room, int64_t n, bool parallel);
+extern template Keyed<uint32_t>* sort_keyed(Keyed<uint32_t>*, Keyed<uint32_t>*, int64_t, bool);
+extern template Keyed<uint64_t>* sort_keyed(Keyed<uint64_t>*, Keyed<uint64_t>*, int64_t, bool);
+
+// The order of n elements by value.
+template <class T> struct Sorted {
+    using K = KeyOf<T>;
+    cpu::Buffer<Keyed<K>> a, b;
+    Keyed<K>* items = nullptr;
+    explicit Sorted(int64_t n) : a(n), b(n) {}
+    void run(const T* x, int64_t n, bool descending = false, bool parallel = false) {
+        check(n <= int64_t(UINT32_MAX), Err::NotImplemented, "sorting more than 2^32 - 1 elements along one dimension is not supported");
+        K flip = descending ? ~K(0) : K(0);
+        cpu::parallel_for(n, parallel ? kGrain : n + 1, [&](int64_t begin, int64_t end) {
+            for (int64_t i = begin; i < end; i++) a.data[i] = {K(sort_key(x[i]) ^ flip), uint32_t(i)};
+        });
+        items = sort_keyed(a.data, b.data, n, parallel);
+    }
+};
+
+// dispatch over the types that have an order, 16-bit floating point having been widened.
+template <class F> void dispatch_ordered(const Tensor& t, F&& f) {
+    dispatch_compute(t.dtype(), [&](auto tag) {
+        if constexpr (!is_complex_v<typename decltype(tag)::type>) f(tag);
+    });
+}
+
+ValuesIndices sort_raw(const Tensor& self, int64_t dim, bool descending);
+ValuesIndices sorted(const Tensor& self, int64_t dim, bool descending);  // recorded
+
+}  // namespace rl

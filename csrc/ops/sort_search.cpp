@@ -1,0 +1,156 @@
+// Searching in sorted sequences: searchsorted, bucketize, isin.
+#include "ops/sort.h"
+
+namespace rl {
+
+// ---------------------------------------------------------------- searchsorted
+struct Search {
+    bool int32, right;
+};
+static bool goes_right(bool right, const OptStr& side) {
+    check(!side || *side == "left" || *side == "right", "torch.searchsorted(): side can only be 'left' or 'right' but got ", side.value_or(""));
+    check(!(side && *side == "left" && right), "torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True");
+    return right || (side && *side == "right");
+}
+static void check_search(const Tensor& sequence, const Tensor& values, const Tensor& sorter) {
+    check(sequence.device() == values.device(), "torch.searchsorted(): boundaries and input value tensors should have same device type, but got boundaries tensor device type ",
+          device_name(sequence.device()), " and input value tensor device type ", device_name(values.device()));
+    if (sorter) {
+        check(same(sorter.sizes(), sequence.sizes()), "torch.searchsorted(): boundary and sorter must have the same size, but got boundary tensor ", sequence.sizes(), "and got sorter tensor ", sorter.sizes());
+        check(sorter.dtype() == DType::Int64, "torch.searchsorted(): sorter must be a tensor of long dtype but got dtype ", title(sorter.dtype()));
+    }
+    check(values.dim() > 0 || sequence.dim() == 1, "torch.searchsorted(): input value can be a scalar only when boundaries tensor dimension is 1, but we got boundaries tensor dim(", sequence.dim(),
+          ") and input value's dim(", values.dim(), ") numel(", values.numel(), ")");
+    check(sequence.dim() != 0, "torch.searchsorted(): boundaries tensor should have positive dimension, but got 0 dimension");
+    if (sequence.dim() > 1) {
+        bool fits = sequence.dim() == values.dim();
+        for (int64_t d = 0; fits && d + 1 < sequence.dim(); d++) fits = sequence.sizes()[d] == values.sizes()[d];
+        check(fits, "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input value tensor must match, but we got boundaries tensor ",
+              sequence.sizes(), " and input value tensor ", values.sizes());
+    }
+    for (const Tensor* t : {&sequence, &values})
+        check(!t->is_complex() && t->dtype() != DType::Bool, Err::NotImplemented, "\"searchsorted_out_cpu\" not implemented for '", title(t->dtype()), "'");
+}
+
+static Tensor search_raw(const Tensor& sequence, const Tensor& values, const Search& how, const Tensor& sorter) {
+    check_search(sequence, values, sorter);
+    DType result = how.int32 ? DType::Int32 : DType::Int64;
+    if (values.is_meta()) return empty(values.sizes(), result, values.device());
+    DType t = compute_type(promote(sequence.dtype(), values.dtype()));
+    Tensor s = cast_raw(sequence, t), v = cast_raw(values, t), order = sorter ? contiguous(sorter) : sorter, r = empty(values.sizes(), DType::Int64);
+    int64_t n = s.sizes().back(), per_row = s.dim() > 1 ? v.sizes().back() : std::max<int64_t>(v.numel(), 1);
+    if (order)
+        for (int64_t i = 0; i < order.numel(); i++) check(order.data<int64_t>()[i] >= 0 && order.data<int64_t>()[i] < n, Err::Index, "torch.searchsorted(): sorter index out of range");
+    dispatch_ordered(s, [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        cpu::parallel_for(v.numel(), kGrain / 16, [&](int64_t a, int64_t b) {
+            for (int64_t i = a; i < b; i++) {
+                const T* row = s.data<T>() + (s.dim() > 1 ? i / per_row * n : 0);
+                const int64_t* at = order ? order.data<int64_t>() + (s.dim() > 1 ? i / per_row * n : 0) : nullptr;
+                T x = v.data<T>()[i];
+                int64_t low = 0, high = n;
+                while (low < high) {
+                    int64_t middle = (low + high) / 2;
+                    T m = row[at ? at[middle] : middle];
+                    if (how.right ? !order_less(x, m) : order_less(m, x)) low = middle + 1;
+                    else high = middle;
+                }
+                r.data<int64_t>()[i] = low;
+            }
+        });
+    });
+    return cast_raw(r, result);
+}
+static Tensor number_like(const Scalar& v, const Tensor& t) { return scalar_tensor(v, is_floating(t.dtype()) ? t.dtype() : v.dtype(), t.device()); }
+
+struct Searchsorted : Op<Searchsorted> {
+    SIG("searchsorted.Tensor(Tensor sorted_sequence, Tensor self, *, bool out_int32=False, bool right=False, str? side=None, Tensor? sorter=None, Tensor? out=None) -> Tensor");
+    DOC("Where each value belongs in the sorted last dimension: before equal elements, or after them with right.");
+    FORMS(FUNCTION | OUT);
+    NO_GRADIENT;
+    static Tensor forward(const Tensor& sequence, const Tensor& self, bool int32, bool right, const OptStr& side, const Tensor& sorter) { return search_raw(sequence, self, {int32, goes_right(right, side)}, sorter); }
+};
+OP(Searchsorted);
+struct SearchsortedScalar : Op<SearchsortedScalar> {
+    SIG("searchsorted.Scalar(Tensor sorted_sequence, Scalar self, *, bool out_int32=False, bool right=False, str? side=None, Tensor? sorter=None, Tensor? out=None) -> Tensor");
+    DOC("Where a number belongs in a sorted vector.");
+    FORMS(FUNCTION | OUT);
+    NO_GRADIENT;
+    static Tensor forward(const Tensor& sequence, const Scalar& self, bool int32, bool right, const OptStr& side, const Tensor& sorter) {
+        return search_raw(sequence, number_like(self, sequence), {int32, goes_right(right, side)}, sorter);
+    }
+};
+OP(SearchsortedScalar);
+
+static void check_boundaries(const Tensor& b) { check(b.dim() == 1, "boundaries tensor must be 1 dimension, but got dim(", b.dim(), ")"); }
+struct Bucketize : Op<Bucketize> {
+    SIG("bucketize.Tensor(Tensor self, Tensor boundaries, *, bool out_int32=False, bool right=False, Tensor? out=None) -> Tensor");
+    DOC("The bucket of each element: boundaries[i-1] < x <= boundaries[i], or with right boundaries[i-1] <= x < boundaries[i].");
+    FORMS(FUNCTION | OUT);
+    NO_GRADIENT;
+    static Tensor forward(const Tensor& self, const Tensor& boundaries, bool int32, bool right) {
+        check_boundaries(boundaries);
+        return search_raw(boundaries, self, {int32, right}, {});
+    }
+};
+OP(Bucketize);
+struct BucketizeScalar : Op<BucketizeScalar> {
+    SIG("bucketize.Scalar(Scalar self, Tensor boundaries, *, bool out_int32=False, bool right=False) -> Tensor");
+    DOC("The bucket of a number.");
+    FORMS(FUNCTION);
+    NO_GRADIENT;
+    static Tensor forward(const Scalar& self, const Tensor& boundaries, bool int32, bool right) {
+        check_boundaries(boundaries);
+        return search_raw(boundaries, number_like(self, boundaries), {int32, right}, {});
+    }
+};
+OP(BucketizeScalar);
+
+// ---------------------------------------------------------------- isin
+static Tensor isin_raw(const Tensor& elements, const Tensor& test, bool invert) {
+    for (const Tensor* t : {&elements, &test})
+        check(!t->is_complex() && t->dtype() != DType::Bool, "Unsupported input type encountered for isin(): ", title(t->dtype()));
+    if (elements.is_meta() || test.is_meta()) return empty(elements.sizes(), DType::Bool, Device::Meta);
+    DType type = compute_type(promote(elements.dtype(), test.dtype()));
+    Tensor x = cast_raw(elements, type), y = cast_raw(test, type), r = empty(elements.sizes(), DType::Bool);
+    dispatch_ordered(x, [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        std::vector<T> set;
+        for (int64_t i = 0; i < y.numel(); i++)
+            if (!is_nan(y.data<T>()[i])) set.push_back(y.data<T>()[i]);  // NaN equals nothing
+        std::sort(set.begin(), set.end());
+        cpu::parallel_for(x.numel(), kGrain / 16, [&](int64_t a, int64_t b) {
+            for (int64_t i = a; i < b; i++) {
+                T v = x.data<T>()[i];
+                r.data<bool>()[i] = (!is_nan(v) && std::binary_search(set.begin(), set.end(), v)) != invert;
+            }
+        });
+    });
+    return r;
+}
+struct Isin : Op<Isin> {
+    SIG("isin.Tensor_Tensor(Tensor elements, Tensor test_elements, *, bool assume_unique=False, bool invert=False, Tensor? out=None) -> Tensor");
+    DOC("Whether each element is among test_elements, or with invert is not.");
+    FORMS(FUNCTION | OUT);
+    NO_GRADIENT;
+    static Tensor forward(const Tensor& elements, const Tensor& test, bool, bool invert) { return isin_raw(elements, test, invert); }
+};
+OP(Isin);
+struct IsinTensorScalar : Op<IsinTensorScalar> {
+    SIG("isin.Tensor_Scalar(Tensor elements, Scalar test_element, *, bool assume_unique=False, bool invert=False, Tensor? out=None) -> Tensor");
+    DOC("Whether each element equals a number.");
+    FORMS(FUNCTION | OUT);
+    NO_GRADIENT;
+    static Tensor forward(const Tensor& elements, const Scalar& test, bool, bool invert) { return isin_raw(elements, number_like(test, elements), invert); }
+};
+OP(IsinTensorScalar);
+struct IsinScalarTensor : Op<IsinScalarTensor> {
+    SIG("isin.Scalar_Tensor(Scalar element, Tensor test_elements, *, bool assume_unique=False, bool invert=False, Tensor? out=None) -> Tensor");
+    DOC("Whether a number is among test_elements.");
+    FORMS(FUNCTION | OUT);
+    NO_GRADIENT;
+    static Tensor forward(const Scalar& element, const Tensor& test, bool, bool invert) { return isin_raw(number_like(element, test), test, invert); }
+};
+OP(IsinScalarTensor);
+
+}  // namespace rl

@@ -1,0 +1,153 @@
+// Distinct elements: unique and its relatives.
+#include "ops/sort.h"
+
+namespace rl {
+
+using Triple = std::tuple<Tensor, Tensor, Tensor>;
+
+// ---------------------------------------------------------------- rows that differ from the one before
+// order: positions in which equal ones are neighbours; same(i, j): are the elements at positions i and j equal. Fills the
+// position of the first of each run, inverse (by position) and counts.
+struct Runs {
+    std::vector<int64_t> first, count, inverse;
+};
+template <class At, class Same> static Runs find_runs(int64_t n, At&& at, Same&& same) {
+    Runs r;
+    r.inverse.resize(size_t(n));
+    for (int64_t i = 0; i < n; i++) {
+        if (i == 0 || !same(at(i - 1), at(i))) r.first.push_back(at(i)), r.count.push_back(0);
+        r.count.back()++;
+        r.inverse[size_t(at(i))] = int64_t(r.first.size()) - 1;
+    }
+    return r;
+}
+static Tensor from_list(const std::vector<int64_t>& v, const Dims& sizes) {
+    Tensor t = empty(sizes, DType::Int64);
+    std::copy(v.begin(), v.end(), t.data<int64_t>());
+    return t;
+}
+static Tensor nothing() { return empty(Dims{0}, DType::Int64); }
+static void check_data(const char* op, const Tensor& t) {
+    check(!t.is_meta(), Err::NotImplemented, op, ": the shape of the result depends on data, which a meta tensor does not have");
+    check(!t.is_complex(), Err::NotImplemented, "\"", op, "\" not implemented for '", title(t.dtype()), "'");
+}
+// The distinct elements of flat, whose runs are known.
+static Tensor take_first(const Tensor& flat, const Runs& r) {
+    int64_t n = int64_t(r.first.size()), size = itemsize(flat.dtype());
+    Tensor t = empty(Dims{n}, flat.dtype());
+    for (int64_t i = 0; i < n; i++) std::memcpy(t.raw() + i * size, flat.raw() + r.first[size_t(i)] * size, size_t(size));
+    return t;
+}
+
+template <bool Sort> static Triple unique_flat(const char* op, const Tensor& self, bool want_inverse, bool want_counts) {
+    check_data(op, self);
+    Tensor flat = contiguous(self), x = to_compute(flat);
+    int64_t n = x.numel();
+    Runs r;
+    dispatch_ordered(x, [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        const T* p = x.data<T>();
+        auto same = [p](int64_t i, int64_t j) { return p[i] == p[j]; };
+        if constexpr (Sort) {
+            Sorted<T> s(n);
+            s.run(p, n, false, true);
+            r = find_runs(n, [&](int64_t i) { return int64_t(s.items[i].at); }, same);
+        } else r = find_runs(n, [](int64_t i) { return i; }, same);
+    });
+    return {take_first(flat, r), want_inverse ? from_list(r.inverse, self.sizes()) : nothing(), want_counts ? from_list(r.count, Dims{int64_t(r.count.size())}) : nothing()};
+}
+
+// The distinct slices along dim, in lexicographic order or as they follow each other.
+template <bool Sort> static Triple unique_slices(const char* op, const Tensor& self, int64_t dim, bool want_inverse, bool want_counts) {
+    check_data(op, self);
+    int64_t d = wrap_dim(dim, self.dim());
+    if (self.dim() == 0) return unique_flat<Sort>(op, self, want_inverse, want_counts);
+    int64_t n = self.sizes()[d];
+    for (int64_t i = 0; i < self.dim(); i++) check(i == d || self.sizes()[i] != 0 || n == 0, "There are 0 sized dimensions, and they aren't selected, so unique cannot be applied");
+    Dims order{d};
+    for (int64_t i = 0; i < self.dim(); i++)
+        if (i != d) order.push_back(i);
+    Dims sizes, strides;
+    for (int64_t i : order) sizes.push_back(self.sizes()[i]), strides.push_back(self.strides()[i]);
+    Tensor plain = resolve(self), slices = contiguous(alias(plain, sizes, strides, plain->offset)), x = to_compute(slices);
+    int64_t width = n ? x.numel() / n : 0;
+    Runs r;
+    dispatch_ordered(x, [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        const T* p = x.data<T>();
+        std::vector<int64_t> at(static_cast<size_t>(n));
+        for (int64_t i = 0; i < n; i++) at[size_t(i)] = i;
+        if (Sort)
+            std::stable_sort(at.begin(), at.end(), [&](int64_t i, int64_t j) { return std::lexicographical_compare(p + i * width, p + (i + 1) * width, p + j * width, p + (j + 1) * width, order_less<T>); });
+        r = find_runs(n, [&](int64_t i) { return at[size_t(i)]; }, [&](int64_t i, int64_t j) { return std::equal(p + i * width, p + (i + 1) * width, p + j * width); });
+    });
+    int64_t found = int64_t(r.first.size()), bytes = width * itemsize(slices.dtype());
+    sizes[0] = found;
+    Tensor t = empty(sizes, slices.dtype());
+    for (int64_t i = 0; i < found; i++) std::memcpy(t.raw() + i * bytes, slices.raw() + r.first[size_t(i)] * bytes, size_t(bytes));
+    Dims back(static_cast<size_t>(self.dim()));
+    for (size_t i = 0; i < order.size(); i++) back[size_t(order[i])] = int64_t(i);
+    Dims out_sizes, out_strides;
+    for (int64_t i : back) out_sizes.push_back(t.sizes()[i]), out_strides.push_back(t.strides()[i]);
+    return {contiguous(alias(t, out_sizes, out_strides, t->offset)), want_inverse ? from_list(r.inverse, Dims{n}) : nothing(), want_counts ? from_list(r.count, Dims{found}) : nothing()};
+}
+
+// ---------------------------------------------------------------- operators with all three results
+struct Unique2 : Op<Unique2> {
+    SIG("_unique2(Tensor self, bool sorted=True, bool return_inverse=False, bool return_counts=False) -> (Tensor, Tensor, Tensor)");
+    DOC("Distinct elements in order, where each element went, and how often each occurs.");
+    FORMS(FUNCTION);
+    NO_GRADIENT;
+    static Triple forward(const Tensor& self, bool, bool inverse, bool counts) { return unique_flat<true>("unique", self, inverse, counts); }
+};
+OP(Unique2);
+struct UniqueDim : Op<UniqueDim> {
+    SIG("unique_dim(Tensor self, int dim, bool sorted=True, bool return_inverse=False, bool return_counts=False) -> (Tensor, Tensor, Tensor)");
+    DOC("Distinct slices along dim in lexicographic order, where each slice went, and how often each occurs.");
+    FORMS(FUNCTION);
+    NO_GRADIENT;
+    static Triple forward(const Tensor& self, int64_t dim, bool, bool inverse, bool counts) { return unique_slices<true>("unique_dim", self, dim, inverse, counts); }
+};
+OP(UniqueDim);
+struct UniqueRuns : Op<UniqueRuns> {
+    SIG("_unique_consecutive(Tensor self, bool return_inverse=False, bool return_counts=False, int? dim=None) -> (Tensor, Tensor, Tensor)");
+    DOC("The first element (or slice along dim) of each run of equal ones, where each went, and how long each run is.");
+    FORMS(FUNCTION);
+    NO_GRADIENT;
+    static Triple forward(const Tensor& self, bool inverse, bool counts, const OptInt& dim) {
+        return dim ? unique_slices<false>("unique_consecutive", self, *dim, inverse, counts) : unique_flat<false>("unique_consecutive", self, inverse, counts);
+    }
+};
+OP(UniqueRuns);
+
+// ---------------------------------------------------------------- functions with as many results as were asked for
+struct AsAsked {
+    Triple all;
+    bool inverse, counts;
+};
+template <> struct To<AsAsked> {
+    static PyObject* box(const AsAsked& a) {
+        auto& [values, inverse, counts] = a.all;
+        if (!a.inverse && !a.counts) return To<Tensor>::box(values);
+        Tensors list{values};
+        if (a.inverse) list.push_back(inverse);
+        if (a.counts) list.push_back(counts);
+        return tensors_to_python(list);
+    }
+};
+struct Unique : Composite<Unique> {
+    SIG("unique(Tensor self, bool sorted=True, bool return_inverse=False, bool return_counts=False, int? dim=None) -> Any");
+    DOC("Distinct elements (or slices along dim) in order; on demand where each element went and how often each occurs.");
+    static AsAsked forward(const Tensor& self, bool sorted, bool inverse, bool counts, const OptInt& dim) {
+        return {dim ? call<UniqueDim>(self, *dim, sorted, inverse, counts) : call<Unique2>(self, sorted, inverse, counts), inverse, counts};
+    }
+};
+OP(Unique);
+struct UniqueConsecutive : Composite<UniqueConsecutive> {
+    SIG("unique_consecutive(Tensor self, bool return_inverse=False, bool return_counts=False, int? dim=None) -> Any");
+    DOC("The first of each run of equal elements (or slices along dim); on demand where each went and how long each run is.");
+    static AsAsked forward(const Tensor& self, bool inverse, bool counts, const OptInt& dim) { return {call<UniqueRuns>(self, inverse, counts, dim), inverse, counts}; }
+};
+OP(UniqueConsecutive);
+
+}  // namespace rl
