@@ -2,6 +2,7 @@
 #include "ops/random.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -125,7 +126,7 @@ static double rounded(int64_t v, DType t) {
     }
 }
 // Between the numbers of a floating type next to v.
-static double spacing(int64_t v, DType t) { return std::ldexp(1.0, std::ilogb(double(v)) - integer_range(t).bits + 1); }
+static double spacing(int64_t v, DType t) { return std::ldexp(1.0, std::bit_width(uint64_t(std::abs(v))) - integer_range(t).bits); }
 void draw_integers(const Tensor& out, int64_t from, int64_t to, Generator* g) {
     check(from < to, "random_ expects 'from' to be less than 'to', but got from=", from, " >= to=", to);
     check_integer("from", from, out.dtype());
@@ -155,41 +156,51 @@ void draw_any_integers(const Tensor& out, Generator* g) {
 }
 
 // ---------------------------------------------------------------- factories
-#define RL_RANDOM static constexpr bool kRandom = true
 #define RL_DRAW_OPTIONS ", *, Generator? generator=None, " RL_OPTIONS
 
-struct Rand : Factory<Rand, Dims, Generator*> {
+// An out= tensor is filled in the order of its memory.
+template <class O, class... P>
+struct RandomFactory : Factory<O, P...> {
+    static constexpr bool kRandom = true;
+    static void into(const Tensor& out, bool, const P&... p, const OptDType& dtype, PyObject*, const OptDevice&, const OptBool&, bool) {
+        check(!dtype || *dtype == out.dtype(), "dtype ", title(dtype.value_or(out.dtype())), " does not match dtype of out parameter (", title(out.dtype()), ")");
+        resize_output(op_info<O>()->name.c_str(), out, O::shape(p...));
+        O::fill(out, p...);
+    }
+};
+template <class O, class... P>
+struct RandomLike : LikeFactory<O, P...> {
+    static constexpr bool kRandom = true;
+};
+
+struct Rand : RandomFactory<Rand, Dims, Generator*> {
     SIG("rand(int[] size" RL_DRAW_OPTIONS ", Tensor? out=None) -> Tensor");
     DOC("Numbers that are uniform on [0, 1).");
-    RL_RANDOM;
     static const Dims& shape(const Dims& size, Generator*) { return size; }
     static DType dtype(const Dims&, Generator*) { return default_dtype(); }
     static void fill(const Tensor& r, const Dims&, Generator* g) { draw_uniform(r, 0, 1, g); }
 };
 OP(Rand);
 
-struct Randn : Factory<Randn, Dims, Generator*> {
+struct Randn : RandomFactory<Randn, Dims, Generator*> {
     SIG("randn(int[] size" RL_DRAW_OPTIONS ", Tensor? out=None) -> Tensor");
     DOC("Normally distributed numbers of mean 0 and variance 1.");
-    RL_RANDOM;
     static const Dims& shape(const Dims& size, Generator*) { return size; }
     static DType dtype(const Dims&, Generator*) { return default_dtype(); }
     static void fill(const Tensor& r, const Dims&, Generator* g) { draw_normal(r, 0, 1, g); }
 };
 OP(Randn);
 
-struct Randint : Factory<Randint, int64_t, Dims, Generator*> {
+struct Randint : RandomFactory<Randint, int64_t, Dims, Generator*> {
     SIG("randint(int high, int[] size" RL_DRAW_OPTIONS ", Tensor? out=None) -> Tensor");
     DOC("Integers, every one from 0 to high - 1 being equally likely.");
-    RL_RANDOM;
     static const Dims& shape(int64_t, const Dims& size, Generator*) { return size; }
     static DType dtype(int64_t, const Dims&, Generator*) { return DType::Int64; }
     static void fill(const Tensor& r, int64_t high, const Dims&, Generator* g) { draw_integers(r, 0, high, g); }
 };
-struct RandintLow : Factory<RandintLow, int64_t, int64_t, Dims, Generator*> {
+struct RandintLow : RandomFactory<RandintLow, int64_t, int64_t, Dims, Generator*> {
     SIG("randint.low(int low, int high, int[] size" RL_DRAW_OPTIONS ", Tensor? out=None) -> Tensor");
     DOC("Integers, every one from low to high - 1 being equally likely.");
-    RL_RANDOM;
     static const Dims& shape(int64_t, int64_t, const Dims& size, Generator*) { return size; }
     static DType dtype(int64_t, int64_t, const Dims&, Generator*) { return DType::Int64; }
     static void fill(const Tensor& r, int64_t low, int64_t high, const Dims&, Generator* g) { draw_integers(r, low, high, g); }
@@ -197,10 +208,9 @@ struct RandintLow : Factory<RandintLow, int64_t, int64_t, Dims, Generator*> {
 OP(Randint);
 OP(RandintLow);
 
-struct Randperm : Factory<Randperm, int64_t, Generator*> {
+struct Randperm : RandomFactory<Randperm, int64_t, Generator*> {
     SIG("randperm(int n" RL_DRAW_OPTIONS ", Tensor? out=None) -> Tensor");
     DOC("The integers from 0 to n - 1 in random order.");
-    RL_RANDOM;
     static Dims shape(int64_t n, Generator*) { return {n}; }
     static DType dtype(int64_t, Generator*) { return DType::Int64; }
     static void fill(const Tensor& r, int64_t n, Generator* g) {
@@ -208,7 +218,8 @@ struct Randperm : Factory<Randperm, int64_t, Generator*> {
         if (t == DType::Bool || is_complex(t) || (is_floating(t) && itemsize(t) == 1) || t == DType::UInt16 || t == DType::UInt32 || t == DType::UInt64) no_kernel("randperm", t);
         if (is_floating(t)) check(n <= integer_range(t).most + 1, "n cannot be greater than ", integer_range(t).most + 1, " for ", title(t), " type.");
         else check_fits(Scalar(std::max<int64_t>(n - 1, 0)), t);
-        Tensor order = t == DType::Int64 ? r : empty(r.sizes(), DType::Int64);
+        if (r.is_meta()) return;
+        Tensor order = t == DType::Int64 && r.is_contiguous() ? r : empty(r.sizes(), DType::Int64);
         cpu::fill_randperm(stream_of(g), order.data<int64_t>(), n);
         if (!order.is(r)) copy_raw(r, order);
     }
@@ -218,41 +229,36 @@ OP(Randperm);
 // ---------------------------------------------------------------- the same for another tensor's shape
 #define RL_DRAW_LIKE RL_DRAW_OPTIONS ", MemoryFormat? memory_format=None) -> Tensor"
 
-struct RandLike : LikeFactory<RandLike, Generator*> {
+struct RandLike : RandomLike<RandLike, Generator*> {
     SIG("rand_like(Tensor self" RL_DRAW_LIKE);
     DOC("Numbers that are uniform on [0, 1), in self's shape and dtype.");
-    RL_RANDOM;
     static void fill(const Tensor& r, Generator* g) { draw_uniform(r, 0, 1, g); }
 };
 OP(RandLike);
 
-struct RandnLike : LikeFactory<RandnLike, Generator*> {
+struct RandnLike : RandomLike<RandnLike, Generator*> {
     SIG("randn_like(Tensor self" RL_DRAW_LIKE);
     DOC("Normally distributed numbers of mean 0 and variance 1, in self's shape and dtype.");
-    RL_RANDOM;
     static void fill(const Tensor& r, Generator* g) { draw_normal(r, 0, 1, g); }
 };
 OP(RandnLike);
 
-struct RandintLike : LikeFactory<RandintLike, int64_t, Generator*> {
+struct RandintLike : RandomLike<RandintLike, int64_t, Generator*> {
     SIG("randint_like(Tensor self, int high" RL_DRAW_LIKE);
     DOC("Integers from 0 to high - 1, in self's shape and dtype.");
-    RL_RANDOM;
     static void fill(const Tensor& r, int64_t high, Generator* g) { draw_integers(r, 0, high, g); }
 };
-struct RandintLikeTensor : LikeFactory<RandintLikeTensor, Tensor, Generator*> {
+struct RandintLikeTensor : RandomLike<RandintLikeTensor, Tensor, Generator*> {
     SIG("randint_like.Tensor(Tensor self, Tensor high" RL_DRAW_LIKE);
     DOC("Integers from 0 to high - 1, high being a tensor of one number, in self's shape and dtype.");
-    RL_RANDOM;
     static void fill(const Tensor& r, const Tensor& high, Generator* g) {
         check(high.numel() == 1 && !high.is_meta(), "high must be a scalar tensor and on CPU (randint_like)");
         draw_integers(r, 0, item(high).to<int64_t>(), g);
     }
 };
-struct RandintLikeLow : LikeFactory<RandintLikeLow, int64_t, int64_t, Generator*> {
+struct RandintLikeLow : RandomLike<RandintLikeLow, int64_t, int64_t, Generator*> {
     SIG("randint_like.low_dtype(Tensor self, int low, int high" RL_DRAW_LIKE);
     DOC("Integers from low to high - 1, in self's shape and dtype.");
-    RL_RANDOM;
     static void fill(const Tensor& r, int64_t low, int64_t high, Generator* g) { draw_integers(r, low, high, g); }
 };
 OP(RandintLike);

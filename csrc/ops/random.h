@@ -65,6 +65,30 @@ inline Tensor parts_of(const Tensor& t) {
 
 const char* c_name(DType t);  // the element's type in C++, as PyTorch's messages have it
 
+// What x.uniform_() and its relatives record: the functional form. Its result does not depend on self.
+template <class O, class... P>
+struct RandomFill : Op<O> {
+    static constexpr const char* kCategory = "Random";
+    static constexpr uint32_t kForms = INPLACE;
+    static constexpr bool kRandom = true;
+    static Tensor forward(const Tensor& self, P... p) {
+        Tensor r = empty_preserved(self, self.dtype());
+        O::into(r, true, r, p...);
+        return r;
+    }
+    static void into(const Tensor& out, bool, const Tensor&, P... p) { O::fill(out, p...); }
+    template <class C>
+    static Grads backward(C& c, const Tensor&) { return {zeros(c.template sizes<0>(), c.template dtype<0>())}; }
+};
+// The method: changes self by operator Fill.
+template <class O, class Fill, class... P>
+struct RandomMethod : Op<O> {
+    static constexpr uint32_t kForms = METHOD;
+    static constexpr bool kComposite = true;  // Fill is what is recorded
+    static constexpr bool kRandom = true;
+    static Tensor forward(const Tensor& self, P... p) { return call_inplace<Fill>(self, p...); }
+};
+
 // Each writes a whole tensor, checking its dtype and its parameters.
 void draw_uniform(const Tensor& out, double from, double to, Generator* g);
 void draw_normal(const Tensor& out, double mean, double std, Generator* g);
