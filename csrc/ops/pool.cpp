@@ -185,11 +185,12 @@ Tensor empty_meta(const Dims& sizes, DType t) { return empty(sizes, t, Device::M
 // ---------------------------------------------------------------- maximum
 // The gradient goes to where the maximum came from; its own gradient is gathered from there.
 struct MaxPoolBackward : Op<MaxPoolBackward> {
-    SIG("_max_pool_backward(Tensor grad_output, Tensor indices, int[] input_sizes, int n) -> Tensor");
+    SIG("_max_pool_backward(Tensor grad_output, Tensor self, Tensor indices, int n) -> Tensor");
     DOC("Gradient of max pooling over the last n dimensions: grad_output added up at the indices.");
     FORMS(FUNCTION);
-    using Saves = Save<In<1>>;
-    static Tensor forward(const Tensor& g, const Tensor& indices, const Dims& input, int64_t n) {
+    using Saves = Save<In<2>>;
+    static Tensor forward(const Tensor& g, const Tensor& self, const Tensor& indices, int64_t n) {
+        const Dims& input = self.sizes();
         if (g.is_meta()) return empty_meta(input, g.dtype());
         size_t k = size_t(n);
         Image at = pool_image(indices, k);
@@ -206,9 +207,9 @@ struct MaxPoolBackward : Op<MaxPoolBackward> {
         return r;
     }
     static Grads backward(Ctx& c, const Tensor& g) {
-        Tensor at = c.in<1>();
+        Tensor at = c.in<2>();
         size_t n = size_t(c.arg<3>());
-        return {reshape(gather(flat_planes(g, n), -1, flat_planes(at, n)), at.sizes())};
+        return {reshape(gather(flat_planes(g, n), -1, flat_planes(at, n)), at.sizes()), Tensor(), Tensor()};
     }
 };
 OP(MaxPoolBackward);
@@ -218,11 +219,11 @@ struct PooledMaximum : Op<PooledMaximum> {
     SIG("_pooled_maximum(Tensor self, Tensor values, Tensor indices, int n) -> Tensor");
     DOC("values, which max pooling took from self at the indices.");
     FORMS(FUNCTION);
-    using Saves = Save<In<2>>;
+    using Saves = Save<In<0>, In<2>>;
     static Tensor forward(const Tensor&, const Tensor& values, const Tensor&, int64_t) { return values; }
     static Grads backward(Ctx& c, const Tensor& g) {
         Grads r(3);
-        r[0] = call<MaxPoolBackward>(g, c.in<2>(), c.sizes<0>(), c.arg<3>());
+        r[0] = call<MaxPoolBackward>(g, c.in<0>(), c.in<2>(), c.arg<3>());
         return r;
     }
 };
