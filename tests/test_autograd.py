@@ -296,7 +296,8 @@ def test_once_differentiable():
             return 2 * g * ctx.saved_tensors[0]
 
     x = torch.ones(1, requires_grad=True)
-    (g,) = torch.autograd.grad(F.apply(x), x, create_graph=True)
+    seed = torch.ones(1, requires_grad=True)
+    (g,) = torch.autograd.grad(F.apply(x), x, seed, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         g.backward()
 

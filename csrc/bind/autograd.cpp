@@ -21,12 +21,22 @@ Node& node_at(PyObject* o) { return *((NodeObject*)o)->node; }
 
 // ---------------------------------------------------------------- a node written in Python (autograd.Function)
 // `context` is the ctx object; its class provides _backward(*grads), which returns a tuple as long as the edges.
+// The context reaches its node through a capsule that does not own it (else the two would keep each other alive, unseen by
+// the garbage collector); the node empties the capsule when it goes.
+constexpr const char* kNodeCapsule = "rushlight.node";
 struct PythonNode final : Node {
     PyObject* context;
+    PyObject* capsule = nullptr;  // counted
     std::string title;
     std::vector<std::unique_ptr<Saved>> saved;
     PythonNode(PyObject* c, std::string n) : context(Py_NewRef(c)), title(std::move(n)) {}
-    ~PythonNode() override { Py_DECREF(context); }
+    ~PythonNode() override {
+        if (capsule) {
+            PyCapsule_SetContext(capsule, nullptr);
+            Py_DECREF(capsule);
+        }
+        Py_DECREF(context);
+    }
     const char* name() const override { return title.c_str(); }
     PyObject* python_context() override { return context; }
     void release_saved() override { saved.clear(); }
@@ -49,9 +59,9 @@ struct PythonNode final : Node {
 };
 
 PythonNode& python_node(PyObject* o) {
-    check(Py_TYPE(o) == NodeType, Err::Type, "a graph node is expected, not ", Py_TYPE(o)->tp_name);
-    auto* n = dynamic_cast<PythonNode*>(&node_at(o));
-    check(n, Err::Type, "this node is not a Python Function's");
+    check(PyCapsule_IsValid(o, kNodeCapsule), Err::Type, "a Function's node is expected, not ", Py_TYPE(o)->tp_name);
+    auto* n = static_cast<PythonNode*>(PyCapsule_GetContext(o));
+    check(n, "the graph of this Function's context was released");
     return *n;
 }
 
@@ -87,7 +97,7 @@ PyObject* node_hooks(PyObject* o, PyObject* which) {  // the OrderedDict of pre 
     RL_TRY({
         Hooks& h = hooks_of(node_at(o));
         PyObject*& dict = PyUnicode_CompareWithASCIIString(which, "pre") == 0 ? h.pre : h.post;
-        if (!dict) dict = checked(PyDict_New());
+        if (!dict) dict = checked(PyODict_New());
         return Py_NewRef(dict);
     });
 }
@@ -183,13 +193,13 @@ PyObject* tensor_hooks(PyObject*, PyObject* o) {
         auto& m = meta_of(t);
         Ref<Node> fn = grad_fn(t);
         if (!fn) {
-            if (!m.hooks) m.hooks = checked(PyDict_New());
+            if (!m.hooks) m.hooks = checked(PyODict_New());
             track(t);
             return Py_NewRef(m.hooks);
         }
         for (auto& h : hooks_of(*fn).tensor)
             if (h.nr == m.output_nr && !h.keep_grad) return Py_NewRef(h.dict);
-        PyObject* dict = checked(PyDict_New());
+        PyObject* dict = checked(PyODict_New());
         hooks_of(*fn).tensor.push_back({m.output_nr, dict, false, nullptr});
         track(t);
         return Py_NewRef(dict);
@@ -201,7 +211,7 @@ PyObject* post_hooks(PyObject*, PyObject* o) {
         check(t.requires_grad(), "cannot register a hook on a tensor that doesn't require gradient");
         check(is_leaf(t), "post accumulate grad hooks cannot be registered on non-leaf tensors");
         auto& m = meta_of(t);
-        if (!m.post_hooks) m.post_hooks = checked(PyDict_New());
+        if (!m.post_hooks) m.post_hooks = checked(PyODict_New());
         track(t);
         return Py_NewRef(m.post_hooks);
     });
@@ -216,7 +226,8 @@ PyObject* push_hooks(PyObject*, PyObject* args) {
 PyObject* pop_hooks(PyObject*, PyObject*) { RL_TRY(pop_saved_hooks(); Py_RETURN_NONE); }
 
 // ---------------------------------------------------------------- parts of autograd.Function
-// _function_node(context, name, inputs): a node with an edge for each tensor of inputs
+// _function_node(context, name, inputs): a capsule of a node with an edge for each tensor of inputs. The node lives until
+// _function_done, then as long as the graph needs it.
 PyObject* function_node(PyObject*, PyObject* args) {
     RL_TRY({
         PyObject *context, *inputs;
@@ -228,7 +239,11 @@ PyObject* function_node(PyObject*, PyObject* args) {
             PyObject* v = PyTuple_GET_ITEM(inputs, i);
             n->add_edge(is_tensor(v) ? Tensor::borrow(v) : Tensor());
         }
-        return node_to_python(ref);
+        static int token;  // a capsule must hold a pointer; the node is its context, which may become null
+        n->capsule = checked(PyCapsule_New(&token, kNodeCapsule, nullptr));
+        PyCapsule_SetContext(n->capsule, n);
+        ref.release();
+        return Py_NewRef(n->capsule);
     });
 }
 // _function_save(node, tensors, outputs): saves each tensor, as an output where it is one of `outputs`
@@ -270,7 +285,7 @@ PyObject* function_output(PyObject*, PyObject* args) {
         PyObject *o, *v;
         int nr, inplace;
         if (!PyArg_ParseTuple(args, "OO!ip", &o, TensorType, &v, &nr, &inplace)) return nullptr;
-        Ref<Node> ref = ((NodeObject*)o)->node;
+        Ref<Node> ref(&python_node(o));
         const Tensor& t = Tensor::view(v);
         while (ref->results.size() <= size_t(nr)) ref->results.push_back({});
         ref->results[nr] = {t.sizes(), t.dtype(), t.device()};
@@ -282,10 +297,24 @@ PyObject* function_output(PyObject*, PyObject* args) {
         Py_RETURN_NONE;
     });
 }
+// _function_constant(node, tensor, nr): a result that is constant to differentiation; backward gets zeros for it
+PyObject* function_constant(PyObject*, PyObject* args) {
+    RL_TRY({
+        PyObject *o, *v;
+        int nr;
+        if (!PyArg_ParseTuple(args, "OO!i", &o, TensorType, &v, &nr)) return nullptr;
+        Node& n = python_node(o);
+        const Tensor& t = Tensor::view(v);
+        while (n.results.size() <= size_t(nr)) n.results.push_back({});
+        n.results[nr] = {t.sizes(), t.dtype(), t.device()};
+        Py_RETURN_NONE;
+    });
+}
+PyObject* function_done(PyObject*, PyObject* o) { RL_TRY(Ref<Node> last = Ref<Node>::steal(&python_node(o)); Py_RETURN_NONE); }
 PyObject* function_check_dirty(PyObject*, PyObject* o) { RL_TRY(check_inplace("Function", Tensor::view(o), tls.grad); Tensor::view(o).bump_version(); Py_RETURN_NONE); }
 PyObject* function_results(PyObject*, PyObject* o) {  // shapes and dtypes, to make zeros of
     RL_TRY({
-        Node& n = node_at(o);
+        Node& n = python_node(o);
         PyObject* r = PyTuple_New(Py_ssize_t(n.results.size()));
         for (size_t i = 0; i < n.results.size(); i++) {
             auto& m = n.results[i];
@@ -357,6 +386,8 @@ PyMethodDef methods[] = {{"_run_backward", backward, METH_VARARGS, nullptr},
                          {"_function_save", function_save, METH_VARARGS, nullptr},
                          {"_function_saved", function_saved, METH_VARARGS, nullptr},
                          {"_function_output", function_output, METH_VARARGS, nullptr},
+                         {"_function_constant", function_constant, METH_VARARGS, nullptr},
+                         {"_function_done", function_done, METH_O, nullptr},
                          {"_function_dirty", function_check_dirty, METH_O, nullptr},
                          {"_function_results", function_results, METH_O, nullptr},
                          {"_make_subclass", (PyCFunction)(void*)make_subclass_py, METH_VARARGS | METH_KEYWORDS, nullptr},

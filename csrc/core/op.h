@@ -269,14 +269,14 @@ struct Call<O, R (*)(A...)> {
                 return Back<R>::get(r);
             }
         }
-        if constexpr (O::kView) {
-            R out = O::forward(a...);
-            if constexpr (std::is_same_v<R, Tensor>) view_of(out, first(a...), ViewKind::Normal);
-            else
-                for (auto& t : out) view_of(t, first(a...), ViewKind::Multi);
-            return out;
-        }
         return O::forward(a...);
+    }
+    // Run in the caller's grad mode, which a view remembers.
+    static R as_view(R out, A... a) {
+        if constexpr (O::kView && std::is_same_v<R, Tensor>) view_of(out, first(a...), ViewKind::Normal);
+        else if constexpr (O::kView)
+            for (auto& t : out) view_of(t, first(a...), ViewKind::Multi);
+        return out;
     }
     static void view_of(const Tensor& out, const Tensor& self, ViewKind kind) {
         if (out->storage.get() == self->storage.get() && !out.is(self)) become_view(out, self, kind);
@@ -291,19 +291,19 @@ struct Call<O, R (*)(A...)> {
     template <bool Modes> static R record(A... a) {
         bool wants = tls.grad && any_wants_grad(a...);
         if constexpr (Modes) wants = wants && (counts(a) || ...);
-        if constexpr (O::kNoGradient) return below<Modes>(a...);
+        if constexpr (O::kNoGradient) return as_view(below<Modes>(a...), a...);
         else if constexpr (!has_backward_for<NodeT>) {
             if (wants) no_derivative(*op_info<O>());
-            return below<Modes>(a...);
+            return as_view(below<Modes>(a...), a...);
         } else {
-            if (!wants) return below<Modes>(a...);
+            if (!wants) return as_view(below<Modes>(a...), a...);
             auto* node = new NodeT;
             Ref<Node> ref = Ref<Node>::steal(node);
             node->set_inputs(kIndex, a...);
-            R out = [&] {
+            R out = as_view([&] {
                 NoGrad guard;
                 return below<Modes>(a...);
-            }();
+            }(), a...);
             node->save_inputs(std::tuple<const std::decay_t<A>&...>(a...), nullptr);
             node->args = std::tuple<typename Stored<std::decay_t<A>>::type...>(Stored<std::decay_t<A>>::keep(a)...);
             attach_all(*node, ref, out);

@@ -127,7 +127,7 @@ Grads Im2col::backward(Ctx& c, const Tensor& g) {
 OP(Im2col);
 OP(Col2im);
 
-struct Unfold : Composite<Unfold> {
+struct UnfoldImage : Composite<UnfoldImage> {
     SIG("nn::unfold(Tensor input, int[2] kernel_size, int[2] dilation=1, int[2] padding=0, int[2] stride=1) -> Tensor");
     DOC("Windows of (N, C, H, W) or (C, H, W) as columns: (N, C * kernel, blocks).");
     FORMS(FUNCTION);
@@ -140,7 +140,7 @@ struct Unfold : Composite<Unfold> {
         return squeeze(call<Im2col>(unsqueeze(input, 0), kernel, dilation, padding, stride), 0);
     }
 };
-OP(Unfold);
+OP(UnfoldImage);
 
 struct Fold : Composite<Fold> {
     SIG("nn::fold(Tensor input, int[2] output_size, int[2] kernel_size, int[2] dilation=1, int[2] padding=0, int[2] stride=1) -> Tensor");

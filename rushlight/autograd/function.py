@@ -155,6 +155,15 @@ class Function:
         ctx.needs_input_grad = tuple(recording and t and a.requires_grad for t, a in zip(is_tensor, args, strict=True))
         wants = any(ctx.needs_input_grad)
         node = _C._function_node(ctx, type(ctx).__name__, args) if wants else None
+        try:
+            return cls._run(ctx, args, node, recording, is_tensor)
+        finally:
+            if node is not None:
+                _C._function_done(node)
+
+    @classmethod
+    def _run(cls, ctx: Any, args: tuple, node: Any, recording: bool, is_tensor: tuple) -> Any:
+        """Forward without recording, then the outputs' place in the graph."""
         _C._set_grad_enabled(False)
         try:
             if _has_setup(cls):
@@ -171,7 +180,7 @@ class Function:
             if not any(t is a for a in args):
                 raise RuntimeError("mark_dirty(): every tensor must be an input of forward")
             _C._function_dirty(t)
-        if wants:
+        if node is not None:
             ctx._node, ctx._n_args, ctx._is_tensor = node, len(args), is_tensor
             outputs = _attach(ctx, node, outputs, args, dirty)
         return outputs[0] if single else outputs
@@ -193,6 +202,8 @@ def _attach(ctx: _Backward, node: Any, outputs: tuple, args: tuple, dirty: tuple
             if value.requires_grad and not changed:
                 value = value.detach()
             _C._function_output(node, value, nr, changed)
+        else:
+            _C._function_constant(node, value, nr)
         results.append(value)
     to_save = tuple(ctx.__dict__.pop("_to_save", ()) or ())
     by_id = {id(o): r for o, r in zip(original, results, strict=True) if isinstance(o, Tensor)}
