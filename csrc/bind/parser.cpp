@@ -365,6 +365,16 @@ PyObject* get_text_signature(PyObject* self, void*) {
     if ((op->forms & OUT) && !c->method) s += std::string(star ? "" : ", *") + ", out=None";
     return PyUnicode_FromString((s + ")").c_str());
 }
+PyObject* get_signature(PyObject* self, void*) {  // for inspect.signature
+    PyObject* inspect = PyImport_ImportModule("inspect");
+    PyObject* type = inspect ? PyObject_GetAttrString(inspect, "Signature") : nullptr;
+    PyObject* text = type ? get_text_signature(self, nullptr) : nullptr;
+    PyObject* r = text ? PyObject_CallMethod(inspect, "_signature_fromstr", "OOO", type, self, text) : nullptr;
+    Py_XDECREF(text);
+    Py_XDECREF(type);
+    Py_XDECREF(inspect);
+    return r;
+}
 PyObject* callable_reduce(PyObject* self, PyObject*) {
     auto* c = (OpCallable*)self;
     if (c->method) {
@@ -375,7 +385,7 @@ PyObject* callable_reduce(PyObject* self, PyObject*) {
 }
 PyGetSetDef getset[] = {{"__name__", get_name, nullptr, nullptr, nullptr}, {"__qualname__", get_qualname, nullptr, nullptr, nullptr},
                         {"__module__", get_module, nullptr, nullptr, nullptr}, {"__doc__", get_doc, nullptr, nullptr, nullptr},
-                        {"__text_signature__", get_text_signature, nullptr, nullptr, nullptr}, {}};
+                        {"__text_signature__", get_text_signature, nullptr, nullptr, nullptr}, {"__signature__", get_signature, nullptr, nullptr, nullptr}, {}};
 PyMemberDef members[] = {{"__vectorcalloffset__", T_PYSSIZET, offsetof(OpCallable, vectorcall), READONLY, nullptr}, {}};
 PyMethodDef methods[] = {{"__reduce__", callable_reduce, METH_NOARGS, nullptr}, {}};
 

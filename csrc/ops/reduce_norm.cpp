@@ -313,4 +313,6 @@ struct SpecialLogsumexp : Composite<SpecialLogsumexp> {
 };
 OP(SpecialLogsumexp);
 
+Tensor logsumexp(const Tensor& a, const Dims& dims, bool keepdim) { return call<Logsumexp>(a, dims, keepdim); }
+
 }  // namespace rl

@@ -182,4 +182,7 @@ struct NnLogSoftmax : Composite<NnLogSoftmax> {
 };
 OP(NnLogSoftmax);
 
+Tensor softmax(const Tensor& a, int64_t dim) { return typed<SoftmaxOp>(a, dim, OptDType()); }
+Tensor log_softmax(const Tensor& a, int64_t dim) { return typed<LogSoftmaxOp>(a, dim, OptDType()); }
+
 }  // namespace rl

@@ -79,34 +79,39 @@ struct Reshape : Composite<Reshape> {
 };
 OP(Reshape);
 
-struct AsStrided : View<AsStrided> {
+// The gradient needs where the input lay, not its values: its geometry is an argument of the operator that is recorded,
+// so that a later in-place operator on the input does no harm.
+struct AsStridedFrom : View<AsStridedFrom> {
+    SIG("_as_strided(Tensor self, int[] size, int[] stride, int storage_offset, int[] from_size, int[] from_stride, int from_offset) -> Tensor");
+    DOC("as_strided, told the geometry of self.");
+    FORMS(FUNCTION);
+    static Tensor forward(const Tensor& self, const Dims& size, const Dims& stride, int64_t offset, const Dims&, const Dims&, int64_t) {
+        check_storage_bounds("as_strided", self->storage, self.dtype(), size, stride, offset);
+        return alias(self, size, stride, offset);
+    }
+    // Every element of the result adds its gradient at its place in memory; an input that overlaps itself shares it evenly.
+    static Grads backward(Ctx& c, const Tensor& g) {
+        const Dims &size = c.arg<1>(), &stride = c.arg<2>(), &from_size = c.arg<4>(), &from_stride = c.arg<5>();
+        int64_t at = c.arg<3>(), from = c.arg<6>(), low = std::min(from, at);
+        int64_t length = std::max(from + span(from_size, from_stride), at + span(size, stride)) - low;
+        Tensor memory = zeros(Dims{length}, g.dtype()), places = arange(length);
+        memory = index_add(memory, 0, reshape(taken(places, size, stride, at - low), {-1}), reshape(g, {-1}));
+        if (may_overlap_itself(on_storage(Storage::create(0, Device::Meta), g.dtype(), from_size, from_stride, 0))) {
+            Tensor inside = reshape(taken(places, from_size, from_stride, from - low), {-1});
+            memory = memory / maximum(index_add(zeros(Dims{length}, g.dtype()), 0, inside, ones(Dims{inside.numel()}, g.dtype())), Scalar(1));
+        }
+        return {as_strided(memory, from_size, from_stride, from - low)};
+    }
+    static Tensor taken(const Tensor& t, const Dims& sizes, const Dims& strides, int64_t offset) { return contiguous(alias(t, sizes, strides, offset)); }
+};
+OP(AsStridedFrom);
+
+struct AsStrided : Composite<AsStrided> {
     SIG("as_strided(Tensor self, int[] size, int[] stride, int? storage_offset=None) -> Tensor");
     DOC("A view with given sizes, strides and offset into the storage, in elements.");
     static Tensor forward(const Tensor& self, const Dims& size, const Dims& stride, const OptInt& offset) {
-        int64_t at = offset.value_or(self->offset);
-        check_storage_bounds("as_strided", self->storage, self.dtype(), size, stride, at);
-        Tensor r = alias(self, size, stride, at);
-        return r;
+        return call<AsStridedFrom>(self, size, stride, offset.value_or(self->offset), Dims(self.sizes()), Dims(self.strides()), self->offset);
     }
-    using Saves = Save<In<0>>;
-    // Every element of the result adds its gradient at its place in memory; an input that overlaps itself shares it evenly.
-    static Grads backward(Ctx& c, const Tensor& g) {
-        Tensor in = c.in<0>();
-        int64_t at = c.arg<3>().value_or(in->offset);
-        int64_t low = std::min(in->offset, at);
-        int64_t high = std::max(in->offset + span(in.sizes(), in.strides()), at + span(c.arg<1>(), c.arg<2>()));
-        Tensor memory = zeros(Dims{high - low}, g.dtype());
-        Tensor places = arange(high - low);
-        Tensor where = reshape(as_strided_raw(places, c.arg<1>(), c.arg<2>(), at - low), {-1});
-        memory = index_add(memory, 0, where, reshape(g, {-1}));
-        if (may_overlap_itself(in)) {
-            Tensor inside = reshape(as_strided_raw(places, in.sizes(), in.strides(), in->offset - low), {-1});
-            Tensor count = index_add(zeros(Dims{high - low}, g.dtype()), 0, inside, ones(Dims{inside.numel()}, g.dtype()));
-            memory = memory / maximum(count, Scalar(1));
-        }
-        return {call<AsStrided>(memory, in.sizes(), in.strides(), OptInt(in->offset - low))};
-    }
-    static Tensor as_strided_raw(const Tensor& t, const Dims& sizes, const Dims& strides, int64_t offset) { return contiguous(alias(t, sizes, strides, offset)); }
 };
 OP(AsStrided);
 
