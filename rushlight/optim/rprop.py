@@ -50,7 +50,7 @@ class Rprop(RuleOptimizer):
         advance(state)
         previous, step_size = state["prev"], state["step_size"]
         agreement = grad * snapshot(previous, group)
-        factor = rushlight.where(agreement > 0, grow, rushlight.where(agreement < 0, shrink, 1.0)).to(param.dtype)
+        factor = rushlight.ones_like(agreement).masked_fill(agreement > 0, grow).masked_fill(agreement < 0, shrink)
         step_size.mul_(factor).clamp_(smallest, largest)
         # Where the sign changed the step is skipped, and the next comparison starts afresh.
         grad = grad.masked_fill(agreement < 0, 0)
