@@ -62,7 +62,7 @@ Tensor Saved::get(const Node& owner, uint32_t nr) const {
         Tensor t = unpack_saved(packed_, unpack_);
         if (!output_) return t;
         t = detach(t);
-        set_history(t, Ref<Node>(const_cast<Node*>(&owner)), nr);
+        if (is_inexact(t.dtype())) set_history(t, Ref<Node>(const_cast<Node*>(&owner)), nr);
         return t;
     }
     check(tensor_.version() == version_, "one of the variables needed for gradient computation has been modified by an inplace operation: [",
@@ -72,7 +72,7 @@ Tensor Saved::get(const Node& owner, uint32_t nr) const {
           "torch.autograd.set_detect_anomaly(True).");
     if (!output_) return tensor_;
     Tensor t = detach(tensor_);
-    set_history(t, Ref<Node>(const_cast<Node*>(&owner)), nr);
+    if (is_inexact(t.dtype())) set_history(t, Ref<Node>(const_cast<Node*>(&owner)), nr);
     return t;
 }
 

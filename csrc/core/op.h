@@ -200,8 +200,7 @@ template <class N> void attach(N& node, const Ref<Node>& ref, int i, const Tenso
         return;
     }
     node.add_result(t);
-    if (!is_inexact(t.dtype())) return;
-    set_history(t, ref, uint32_t(i));
+    if (is_inexact(t.dtype())) set_history(t, ref, uint32_t(i));
     node.save_output(i, t);
 }
 template <class N> void attach_all(N& node, const Ref<Node>& ref, const Tensor& t) { attach(node, ref, 0, t); }
