@@ -1,0 +1,350 @@
+// Factorizations by orthogonal and triangular matrices: Cholesky, QR, triangular solvers.
+#include <algorithm>
+
+#include "ops/linalg.h"
+
+namespace rl {
+
+RL_LAPACK(potrf)
+RL_LAPACK(geqrf)
+RL_LAPACK_AS(orgqr, sorgqr, dorgqr, cungqr, zungqr)
+RL_LAPACK_AS(ormqr, sormqr, dormqr, cunmqr, zunmqr)
+
+// ---------------------------------------------------------------- triangular systems
+template <class T>
+static void triangular(bool upper, bool transposed, bool unit, int n, int k, const T* a, T* b) {
+    auto uplo = upper ? CblasUpper : CblasLower;
+    auto trans = transposed ? CblasTrans : CblasNoTrans;
+    auto diag = unit ? CblasUnit : CblasNonUnit;
+    T one = 1;
+    if constexpr (std::is_same_v<T, float>) scipy_cblas_strsm(CblasColMajor, CblasLeft, uplo, trans, diag, n, k, one, a, n, b, n);
+    else if constexpr (std::is_same_v<T, double>) scipy_cblas_dtrsm(CblasColMajor, CblasLeft, uplo, trans, diag, n, k, one, a, n, b, n);
+    else if constexpr (std::is_same_v<T, c64>) scipy_cblas_ctrsm(CblasColMajor, CblasLeft, uplo, trans, diag, n, k, &one, a, n, b, n);
+    else scipy_cblas_ztrsm(CblasColMajor, CblasLeft, uplo, trans, diag, n, k, &one, a, n, b, n);
+}
+
+struct TriangularRaw : Op<TriangularRaw> {
+    SIG("_linalg_triangular(Tensor A, Tensor B, bool upper, bool unitriangular) -> Tensor");
+    DOC("Solutions of A X = B for triangular matrices of the same batch sizes.");
+    FORMS(FUNCTION);
+    using Saves = Save<In<0>, Out<0>>;
+    static Tensor forward(const Tensor& a, const Tensor& b, bool upper, bool unit) {
+        Tensor x = column_major(b);
+        if (x.is_meta() || x.numel() == 0) return turned(x);
+        // A row-major matrix is its transpose in LAPACK's eyes, so nothing is copied.
+        Tensor m = contiguous(a);
+        int64_t n = rows(a), k = columns(b);
+        dispatch_lapack(a.dtype(), [&](auto tag) {
+            using T = typename decltype(tag)::type;
+            each_matrix(batch_count(a), n * n * k, [&](int64_t i) { triangular<T>(!upper, true, unit, int(n), int(k), m.data<T>() + i * n * n, x.data<T>() + i * n * k); });
+        });
+        return turned(x);
+    }
+    static Grads backward(Ctx& c, const Tensor& g) {
+        Grads r(2);
+        bool upper = c.arg<2>(), unit = c.arg<3>();
+        Tensor gb = call<TriangularRaw>(adjoint(c.in<0>()), g, !upper, unit);
+        r[1] = gb;
+        if (!c.needs<0>()) return r;
+        Tensor ga = neg(matmul(gb, adjoint(c.out<0>())));
+        r[0] = upper ? triu(ga, unit ? 1 : 0) : tril(ga, unit ? -1 : 0);
+        return r;
+    }
+};
+OP(TriangularRaw);
+
+Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool left, bool unit) {
+    if (!left) return transpose(solve_triangular(transpose(a, -2, -1), transpose(b, -2, -1), !upper, true, unit), -2, -1);
+    auto [x, y] = with_common_batch("linalg.solve_triangular", a, b);
+    return call<TriangularRaw>(x, y, upper, unit);
+}
+
+struct SolveTriangular : Composite<SolveTriangular> {
+    SIG("linalg::solve_triangular(Tensor self, Tensor B, *, bool upper, bool left=True, bool unitriangular=False, Tensor? out=None) -> Tensor");
+    DOC("Solution X of A X = B (X A = B if not left) for a triangular A, whose other half is not read.");
+    FORMS(FUNCTION | OUT);
+    static Tensor forward(const Tensor& a, const Tensor& b, bool upper, bool left, bool unit) {
+        check_square("linalg.solve_triangular", a);
+        check_matrix("linalg.solve_triangular", b, "B");
+        check_lapack_type("linalg.solve_triangular", a);
+        check(a.dtype() == b.dtype(), "linalg.solve_triangular: Expected A and B to have the same dtype, but found A of type ", title(a.dtype()), " and B of type ", title(b.dtype()), " instead");
+        check(rows(a) == (left ? rows(b) : columns(b)), "linalg.solve_triangular: Incompatible shapes of A and B for the equation ", left ? "AX = B" : "XA = B", " (", rows(a), "x", columns(a), " and ", rows(b), "x", columns(b), ")");
+        return solve_triangular(a, b, upper, left, unit);
+    }
+};
+OP(SolveTriangular);
+
+struct TriangularSolveOld : Composite<TriangularSolveOld> {
+    SIG("triangular_solve(Tensor self, Tensor A, bool upper=True, bool transpose=False, bool unitriangular=False, *, Tensor[]? out=None) -> (Tensor solution, Tensor cloned_coefficient)");
+    DOC("Solution X of A X = self for a triangular A, and a copy of A.");
+    FORMS(FUNCTION | METHOD | OUT);
+    static std::tuple<Tensor, Tensor> forward(const Tensor& b, const Tensor& a, bool upper, bool transposed, bool unit) {
+        check_square("triangular_solve", a);
+        check(b.dim() >= 2, "triangular_solve: Expected b to have at least 2 dimensions, but it has ", b.dim(), " dimensions instead");
+        check_lapack_type("triangular_solve", a);
+        check(rows(a) == rows(b), "triangular_solve: Incompatible matrix sizes for triangular_solve: each A matrix is ", rows(a), " by ", columns(a), " but each b matrix is ", rows(b), " by ", columns(b));
+        Tensor m = transposed ? transpose(a, -2, -1) : a;
+        return {solve_triangular(m, b, upper != transposed, true, unit), clone(a)};
+    }
+};
+OP(TriangularSolveOld);
+
+// ---------------------------------------------------------------- Cholesky
+static std::string not_definite(int64_t i) { return cat("The factorization could not be completed because the input is not positive-definite (the leading minor of order ", i, " is not positive-definite)."); }
+
+// Lower triangle with half of the diagonal: the part of a symmetric change that a triangular factor answers for.
+static Tensor half_lower(const Tensor& m) { return sub(tril(m), mul(mul(m, identity(rows(m), m)), Scalar(0.5))); }
+
+struct CholeskyEx : Op<CholeskyEx> {
+    SIG("linalg::cholesky_ex(Tensor self, *, bool upper=False, bool check_errors=False, Tensor[]? out=None) -> (Tensor L, Tensor info)");
+    DOC("Triangular L with self = L L^H (upper: U with U^H U), and the order of the first minor that isn't positive.");
+    FORMS(FUNCTION | OUT);
+    using Saves = Save<Out<0>>;
+    static std::tuple<Tensor, Tensor> forward(const Tensor& a, bool upper, bool check_errors) {
+        check_square("linalg.cholesky", a);
+        check_lapack_type("linalg.cholesky", a);
+        Tensor l = column_major(a), info = empty(batch_of(a), DType::Int32, a.device());
+        if (l.is_meta()) return {turned(l), info};
+        int64_t n = rows(a);
+        fill_raw(info, 0);
+        dispatch_lapack(a.dtype(), [&](auto tag) {
+            using T = typename decltype(tag)::type;
+            if (n == 0) return;
+            each_matrix(batch_count(a), n * n * n / 3, [&](int64_t i) {
+                T* p = l.data<T>() + i * n * n;
+                info.data<int32_t>()[i] = potrf<T>(LAPACK_COL_MAJOR, upper ? 'U' : 'L', int(n), p, int(n));
+                for (int64_t col = 0; col < n; col++)
+                    for (int64_t row = upper ? col + 1 : 0; row < (upper ? n : col); row++) p[col * n + row] = T(0);
+            });
+        });
+        if (check_errors) check_info("linalg.cholesky", info, a.dim() > 2, not_definite);
+        return {turned(l), info};
+    }
+    // Murray, Differentiation of the Cholesky decomposition, 2016.
+    static Grads backward(Ctx& c, const Grads& gs) {
+        if (!gs[0]) return Grads(1);
+        bool upper = c.arg<1>();
+        Tensor l = upper ? adjoint(c.out<0>()) : c.out<0>(), g = upper ? adjoint(gs[0]) : gs[0];
+        Tensor p = half_lower(matmul(adjoint(l), g));
+        Tensor s = solve_triangular(adjoint(l), solve_triangular(l, p, false, false), true);
+        return {mul(add(s, adjoint(s)), Scalar(0.5))};
+    }
+};
+OP(CholeskyEx);
+
+static Tensor cholesky_checked(const char* op, const Tensor& a, bool upper) {
+    auto [l, info] = call<CholeskyEx>(a, upper, false);
+    if (!info->wrapper) check_info(op, info, a.dim() > 2, not_definite);
+    return l;
+}
+struct Cholesky : Composite<Cholesky> {
+    SIG("linalg::cholesky(Tensor self, *, bool upper=False, Tensor? out=None) -> Tensor");
+    DOC("Triangular L with self = L L^H (upper: U with U^H U). Raises LinAlgError where self is not positive definite.");
+    FORMS(FUNCTION | OUT);
+    static Tensor forward(const Tensor& self, bool upper) { return cholesky_checked("linalg.cholesky", self, upper); }
+};
+OP(Cholesky);
+struct CholeskyOld : Composite<CholeskyOld> {
+    SIG("cholesky(Tensor self, bool upper=False, *, Tensor? out=None) -> Tensor");
+    DOC("Triangular L with self = L L^H (upper: U with U^H U).");
+    FORMS(FUNCTION | METHOD | OUT);
+    static Tensor forward(const Tensor& self, bool upper) { return cholesky_checked("cholesky", self, upper); }
+};
+OP(CholeskyOld);
+
+struct CholeskySolve : Composite<CholeskySolve> {
+    SIG("cholesky_solve(Tensor self, Tensor input2, bool upper=False, *, Tensor? out=None) -> Tensor");
+    DOC("Solution X of A X = self from the Cholesky factor of A.");
+    FORMS(FUNCTION | METHOD | OUT);
+    static Tensor forward(const Tensor& b, const Tensor& factor, bool upper) {
+        check(b.dim() >= 2, "b should have at least 2 dimensions, but has ", b.dim(), " dimensions instead (cholesky_solve)");
+        check(factor.dim() >= 2, "u should have at least 2 dimensions, but has ", factor.dim(), " dimensions instead (cholesky_solve)");
+        check_square("cholesky_solve", factor);
+        check_lapack_type("cholesky_solve", factor);
+        check(rows(factor) == rows(b), "Incompatible matrix sizes for cholesky_solve: each A matrix is ", rows(factor), " by ", columns(factor), " but each b matrix is ", rows(b), " by ", columns(b));
+        check(factor.dtype() == b.dtype(), "cholesky_solve: expected both matrices to have the same dtype, got ", title(b.dtype()), " and ", title(factor.dtype()));
+        Tensor l = upper ? adjoint(factor) : factor;
+        return solve_triangular(adjoint(l), solve_triangular(l, b, false), true);
+    }
+};
+OP(CholeskySolve);
+
+struct CholeskyInverse : Composite<CholeskyInverse> {
+    SIG("cholesky_inverse(Tensor self, bool upper=False, *, Tensor? out=None) -> Tensor");
+    DOC("Inverse of A from its Cholesky factor.");
+    FORMS(FUNCTION | METHOD | OUT);
+    static Tensor forward(const Tensor& self, bool upper) {
+        check_square("cholesky_inverse", self);
+        check_lapack_type("cholesky_inverse", self);
+        return call<CholeskySolve>(identity(batch_of(self), rows(self), rows(self), self.dtype(), self.device()), self, upper);
+    }
+};
+OP(CholeskyInverse);
+
+// ---------------------------------------------------------------- QR
+struct Reflectors {  // column-major R with Householder's vectors below, and their factors
+    Tensor a, tau;
+};
+static Reflectors reflectors(const Tensor& a) {
+    int64_t m = rows(a), n = columns(a), k = std::min(m, n);
+    Dims sizes = batch_of(a);
+    sizes.push_back(k);
+    Reflectors r{column_major(a), empty(sizes, a.dtype(), a.device())};
+    if (a.is_meta() || k == 0) return r;
+    dispatch_lapack(a.dtype(), [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        each_matrix(batch_count(a), m * n * k, [&](int64_t i) { geqrf<T>(LAPACK_COL_MAJOR, int(m), int(n), r.a.data<T>() + i * m * n, int(m), r.tau.data<T>() + i * k); });
+    });
+    return r;
+}
+
+// The first `columns` columns of the product of reflectors stored in the columns of v (column-major, m rows).
+static Tensor product_of_reflectors(const Tensor& v, const Tensor& tau, int64_t m, int64_t count) {
+    int64_t have = v.sizes()[size_t(v.dim() - 2)], k = tau.size(-1);
+    Dims batch(Ints(v.sizes()).first(size_t(v.dim() - 2)));
+    Tensor q = identity(batch, count, m, v.dtype(), v.device());
+    if (q.is_meta() || q.numel() == 0) return q;
+    dispatch_lapack(v.dtype(), [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        each_matrix(product(Ints(batch)), m * count * k, [&](int64_t i) {
+            T* to = q.data<T>() + i * m * count;
+            if (k == 0) return;
+            std::copy_n(v.data<T>() + i * m * have, m * std::min(have, count), to);
+            orgqr<T>(LAPACK_COL_MAJOR, int(m), int(count), int(std::min(k, count)), to, int(m), tau.data<T>() + i * k);
+        });
+    });
+    return q;
+}
+
+struct Qr : Op<Qr> {
+    SIG("linalg::qr(Tensor A, str mode='reduced', *, Tensor[]? out=None) -> (Tensor Q, Tensor R)");
+    DOC("A = Q R with orthonormal columns in Q and an upper triangular R; mode 'complete' makes Q square, 'r' leaves it out.");
+    FORMS(FUNCTION | OUT);
+    using Saves = Save<Out<0>, Out<1>>;
+    static std::tuple<Tensor, Tensor> forward(const Tensor& a, const std::string& mode) {
+        check(mode == "reduced" || mode == "complete" || mode == "r", "qr received unrecognized mode '", mode, "' but expected one of 'reduced' (default), 'r', or 'complete'");
+        check_matrix("linalg.qr", a);
+        check_lapack_type("linalg.qr", a);
+        int64_t m = rows(a), n = columns(a), k = mode == "complete" ? m : std::min(m, n);
+        Reflectors f = reflectors(a);
+        Tensor r = empty(matrices(batch_of(a), n, k), a.dtype(), a.device());
+        if (!r.is_meta())
+            dispatch_lapack(a.dtype(), [&](auto tag) {
+                using T = typename decltype(tag)::type;
+                int64_t lines = batch_count(a) * n;
+                for (int64_t j = 0; j < lines; j++)
+                    for (int64_t i = 0; i < k; i++) r.data<T>()[j * k + i] = i <= j % n ? f.a.data<T>()[j * m + i] : T(0);
+            });
+        Tensor q = mode == "r" ? empty(Dims{0}, a.dtype(), a.device()) : turned(product_of_reflectors(f.a, f.tau, m, k));
+        return {q, turned(r)};
+    }
+    // Walter and Lehmann, Algorithmic differentiation of linear algebra functions, 2010; a wide matrix by its square part.
+    static Grads backward(Ctx& c, const Grads& gs) {
+        check(c.arg<1>() != "r", "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. Please use linalg.qr(A, mode='reduced') if you are going to require gradients");
+        int64_t m = c.sizes<0>()[c.sizes<0>().size() - 2], n = c.sizes<0>().back();
+        check(c.arg<1>() != "complete" || m <= n, "The QR decomposition is not differentiable when mode='complete' and nrows > ncols");
+        Tensor q = c.out<0>(), r = c.out<1>();
+        Tensor gq = gs[0] ? gs[0] : zeros_like(q), gr = gs[1] ? gs[1] : zeros_like(r);
+        if (m >= n) return {tall(q, r, gq, gr)};
+        // A = [X Y], R = [U V]: Y = Q V
+        Tensor u = narrow(r, -1, 0, m), gu = narrow(gr, -1, 0, m), gv = narrow(gr, -1, m, n - m), v = narrow(r, -1, m, n - m);
+        Tensor y = matmul(q, v);
+        return {cat(Tensors{tall(q, u, add(gq, matmul(y, adjoint(gv))), gu), matmul(q, gv)}, int64_t(-1))};
+    }
+    static Tensor tall(const Tensor& q, const Tensor& r, const Tensor& gq, const Tensor& gr) {
+        Tensor m = sub(matmul(r, adjoint(gr)), matmul(adjoint(gq), q)), lower = tril(m, -1);
+        Tensor diagonal_part = mul(m.is_complex() ? mul(add(m, conj(m)), Scalar(0.5)) : m, identity(rows(m), m));
+        return solve_triangular(adjoint(r), add(gq, matmul(q, add(add(lower, adjoint(lower)), diagonal_part))), false, false);
+    }
+};
+OP(Qr);
+
+struct QrOld : Composite<QrOld> {
+    SIG("qr(Tensor self, bool some=True, *, Tensor[]? out=None) -> (Tensor Q, Tensor R)");
+    DOC("self = Q R with orthonormal columns in Q and an upper triangular R.");
+    FORMS(FUNCTION | METHOD | OUT);
+    static std::tuple<Tensor, Tensor> forward(const Tensor& self, bool some) { return call<Qr>(self, std::string(some ? "reduced" : "complete")); }
+};
+OP(QrOld);
+
+struct Geqrf : Op<Geqrf> {
+    SIG("geqrf(Tensor self, *, Tensor[]? out=None) -> (Tensor a, Tensor tau)");
+    DOC("R of the QR factorization with Householder's vectors below its diagonal, and their factors.");
+    FORMS(FUNCTION | METHOD | OUT);
+    static std::tuple<Tensor, Tensor> forward(const Tensor& self) {
+        check_matrix("torch.geqrf", self);
+        check_lapack_type("torch.geqrf", self);
+        Reflectors r = reflectors(self);
+        return {turned(r.a), r.tau};
+    }
+};
+OP(Geqrf);
+
+static void check_reflectors(const char* op, const Tensor& v, const Tensor& tau) {
+    check_matrix(op, v, "input");
+    check_lapack_type(op, v);
+    check(rows(v) >= columns(v), op, ": input.shape[-2] must be greater than or equal to input.shape[-1]");
+    check(tau.dim() == v.dim() - 1, op, ": Expected tau to have one dimension less than input, but got tau.ndim equal to ", tau.dim(), " and input.ndim is equal to ", v.dim());
+    check(columns(v) >= tau.size(-1), op, ": input.shape[-1] must be greater than or equal to tau.shape[-1]");
+    check(tau.dtype() == v.dtype(), op, ": tau dtype ", title(tau.dtype()), " does not match input dtype ", title(v.dtype()));
+    check(same(batch_of(v), Ints(tau.sizes()).first(size_t(tau.dim() - 1))), op, ": Expected batch dimensions of tau to be equal to input.shape[:-2]: ", batch_of(v), ", but got ", tau.sizes());
+}
+
+// (I - tau_1 v_1 v_1^H) ... (I - tau_k v_k v_k^H), its first columns: by operators, one reflector after the other, when a
+// gradient is wanted, else by LAPACK.
+struct HouseholderProduct : Composite<HouseholderProduct> {
+    SIG("linalg::householder_product(Tensor input, Tensor tau, *, Tensor? out=None) -> Tensor");
+    DOC("First columns of the product of Householder's reflectors I - tau v v^H, v below the diagonal of input.");
+    FORMS(FUNCTION | OUT);
+    static Tensor forward(const Tensor& input, const Tensor& tau) {
+        check_reflectors("torch.linalg.householder_product", input, tau);
+        bool recorded = tls.modes || input->wrapper || (tls.grad && (input.requires_grad() || tau.requires_grad()));
+        if (!recorded) return turned(product_of_reflectors(column_major(input), contiguous(tau), rows(input), columns(input)));
+        int64_t m = rows(input), n = columns(input);
+        Tensor v = add(tril(input, -1), identity({}, m, n, input.dtype(), input.device()));
+        Tensor q = identity(batch_of(input), m, n, input.dtype(), input.device());
+        for (int64_t i = tau.size(-1); i-- > 0;) {
+            Tensor vi = narrow(v, -1, i, 1);
+            q = sub(q, mul(matmul(vi, matmul(adjoint(vi), q)), column(narrow(tau, -1, i, 1))));
+        }
+        return q;
+    }
+};
+OP(HouseholderProduct);
+
+struct Orgqr : Composite<Orgqr> {
+    SIG("orgqr(Tensor self, Tensor input2, *, Tensor? out=None) -> Tensor");
+    DOC("First columns of the product of Householder's reflectors.");
+    FORMS(FUNCTION | METHOD | OUT);
+    static Tensor forward(const Tensor& self, const Tensor& tau) { return call<HouseholderProduct>(self, tau); }
+};
+OP(Orgqr);
+
+struct Ormqr : Composite<Ormqr> {
+    SIG("ormqr(Tensor self, Tensor input2, Tensor input3, bool left=True, bool transpose=False, *, Tensor? out=None) -> Tensor");
+    DOC("input3 times the product of the reflectors in self with the factors input2, from the left or the right.");
+    FORMS(FUNCTION | METHOD | OUT);
+    static Tensor forward(const Tensor& self, const Tensor& tau, const Tensor& other, bool left, bool transposed) {
+        check_matrix("torch.ormqr", self, "input");
+        check_matrix("torch.ormqr", other, "other");
+        check_lapack_type("torch.ormqr", self);
+        check(self.dtype() == other.dtype() && tau.dtype() == self.dtype(), "torch.ormqr: Expected input and other to have the same dtype, but input has dtype ", title(self.dtype()), " and other has dtype ", title(other.dtype()));
+        int64_t k = tau.dim() ? tau.size(-1) : 0, m = left ? rows(other) : columns(other);
+        check(m >= k, "torch.ormqr: other.shape[", left ? -2 : -1, "] must be greater than or equal to tau.shape[-1]");
+        check(rows(self) == m, "torch.ormqr: other.shape[", left ? -2 : -1, "] must be equal to input.shape[-2]");
+        check(columns(self) >= k, "torch.ormqr: tau.shape[-1] must be less than or equal to input.shape[-1]");
+        check(tau.dim() == self.dim() - 1, "torch.ormqr: Expected tau to have one dimension less than input, but got tau.ndim equal to ", tau.dim(), " and input.ndim is equal to ", self.dim());
+        Tensor v = add(tril(narrow(self, -1, 0, k), -1), identity({}, m, k, self.dtype(), self.device())), r = other;
+        // From the left the reflectors are applied from the last to the first, transposed and from the right the other way.
+        for (int64_t j = 0; j < k; j++) {
+            int64_t i = left != transposed ? k - 1 - j : j;
+            Tensor vi = narrow(v, -1, i, 1), t = narrow(tau, -1, i, 1);
+            t = column(transposed ? conj(t) : t);
+            r = sub(r, mul(left ? matmul(vi, matmul(adjoint(vi), r)) : matmul(matmul(r, vi), adjoint(vi)), t));
+        }
+        return r;
+    }
+};
+OP(Ormqr);
+
+}  // namespace rl
