@@ -50,6 +50,7 @@ static void data_range(const Tensor& values, double& low, double& high) {
 struct Histc : Op<Histc> {
     SIG("histc(Tensor self, int bins=100, Scalar min=0, Scalar max=0, *, Tensor? out=None) -> Tensor");
     DOC("How many elements fall into each of bins equal parts of [min, max], by default the range of the data.");
+    FORMS(FUNCTION | METHOD | OUT);
     NO_GRADIENT;
     static Tensor forward(const Tensor& self, int64_t bins, const Scalar& min, const Scalar& max) {
         check(self.is_floating(), Err::NotImplemented, "\"histogram_cpu\" not implemented for '", title(self.dtype()), "'");
@@ -194,6 +195,7 @@ static std::tuple<Tensor, Tensor> first_of(const Histogram& h) { return {std::ge
 struct HistogramTensor : Op<HistogramTensor> {
     SIG("histogram.bins_tensor(Tensor self, Tensor bins, *, Tensor? weight=None, bool density=False, Tensor[]? out=None) -> (Tensor hist, Tensor bin_edges)");
     DOC("How many elements fall between each two of the given edges; the last bin includes its right edge.");
+    FORMS(FUNCTION | METHOD | OUT);
     NO_GRADIENT;
     static std::tuple<Tensor, Tensor> forward(const Tensor& self, const Tensor& bins, const Tensor& weight, bool density) {
         return first_of(histogram_tensors(as_points(self), {bins}, as_vector(weight, self), density));
@@ -202,6 +204,7 @@ struct HistogramTensor : Op<HistogramTensor> {
 struct HistogramCount : Op<HistogramCount> {
     SIG("histogram.bin_ct(Tensor self, int bins=100, *, float[]? range=None, Tensor? weight=None, bool density=False, Tensor[]? out=None) -> (Tensor hist, Tensor bin_edges)");
     DOC("How many elements fall into each of bins equal parts of range, by default the data's.");
+    FORMS(FUNCTION | METHOD | OUT);
     NO_GRADIENT;
     static std::tuple<Tensor, Tensor> forward(const Tensor& self, int64_t bins, const std::optional<Floats>& range, const Tensor& weight, bool density) {
         return first_of(histogram_counts(as_points(self), {bins}, range, as_vector(weight, self), density));

@@ -44,24 +44,31 @@ struct GroupNorm : Op<GroupNorm> {
         return r;
     }
     static Grads backward(Ctx& c, const Grads& grads) {
-        check(!grads[1] && !grads[2], Err::NotImplemented, "native_group_norm: gradients of the statistics are not supported");
-        if (!grads[0]) return Grads(3);
-        return recorded(grads[0]) ? composed(c, grads[0]) : fused(c, grads[0]);
+        if (!grads[0] && !grads[1] && !grads[2]) return Grads(3);
+        bool fusable = grads[0] && !grads[1] && !grads[2] && !recorded(grads[0]);
+        return fusable ? fused(c, grads[0]) : composed(c, grads);
     }
-    static Grads composed(Ctx& c, const Tensor& g) {
+    static Grads composed(Ctx& c, const Grads& grads) {
         int64_t n = c.arg<3>(), channels = c.arg<4>(), area = c.arg<5>(), group = c.arg<6>();
-        Dims grouped{n, group, channels / group, area}, dims{2, 3}, stat{1, group, channels / group, 1};
+        Dims grouped{n, group, channels / group, area}, dims{2, 3}, stat{1, group, channels / group, 1}, each{n, group, 1, 1};
         Tensor x = c.in<0>(), w = c.in<1>();
         DType t = compute_type(x.dtype());
-        Tensor wide = reshape(to(x, t), grouped), gw = reshape(to(g, t), grouped), centred = wide - mean(wide, dims, true);
-        Tensor rstd = rsqrt(mean(centred * centred, dims, true) + Scalar(c.arg<7>())), hat = centred * rstd;
-        Grads r(3);
-        if (c.needs<0>()) {
+        Tensor wide = reshape(to(x, t), grouped), centred = wide - mean(wide, dims, true);
+        Tensor rstd = rsqrt(mean(centred * centred, dims, true) + Scalar(c.arg<7>())), hat = centred * rstd, gx, gw;
+        if (grads[0]) {
+            gw = reshape(to(grads[0], t), grouped);
             Tensor gy = w ? gw * reshape(to(w, t), stat) : gw;
-            r[0] = to(reshape((gy - mean(gy, dims, true) - hat * mean(gy * hat, dims, true)) * rstd, c.sizes<0>()), x.dtype());
+            gx = (gy - mean(gy, dims, true) - hat * mean(gy * hat, dims, true)) * rstd;
         }
-        if (c.needs<1>()) r[1] = to(reshape(sum(gw * hat, {0, 3}), {channels}), c.dtype<1>());
-        if (c.needs<2>()) r[2] = to(reshape(sum(gw, {0, 3}), {channels}), c.dtype<2>());
+        // d mean / d x = 1 / size, d rstd / d x = -hat rstd^2 / size
+        Scalar size(double(channels / group * area));
+        auto plus = [&](const Tensor& part) { gx = gx ? gx + part : part; };
+        if (grads[1]) plus(expand(reshape(grads[1], each) / size, grouped));
+        if (grads[2]) plus(neg(reshape(grads[2], each) * hat * rstd * rstd / size));
+        Grads r(3);
+        if (c.needs<0>()) r[0] = to(reshape(gx, c.sizes<0>()), x.dtype());
+        if (c.needs<1>() && gw) r[1] = to(reshape(sum(gw * hat, {0, 3}), {channels}), c.dtype<1>());
+        if (c.needs<2>() && gw) r[2] = to(reshape(sum(gw, {0, 3}), {channels}), c.dtype<2>());
         return r;
     }
     static Grads fused(Ctx& c, const Tensor& grad) {

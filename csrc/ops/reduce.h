@@ -249,10 +249,9 @@ template <class F> void each_lane(const Lanes& l, F&& f) {
     });
 }
 
-// values and indices of a reduction, sort or scan of self along dim, computed without a graph: where self requires grad
-// they are recorded, so that the gradient of values goes to the elements at indices.
+// What max along dim, sort, median and their like have in common: the gradient of values goes to the elements at indices.
 using ValuesIndices = std::tuple<Tensor, Tensor>;
-ValuesIndices record_selection(const Tensor& self, int64_t dim, bool keepdim, ValuesIndices found);
+Tensor selection_gradient(const Tensor& g, const Dims& sizes, int64_t dim, bool keepdim, const Tensor& indices);
 
 // NaN is larger than everything else, as in PyTorch's orders.
 template <class T> inline bool is_nan(T v) {

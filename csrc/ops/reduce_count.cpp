@@ -88,6 +88,7 @@ OP(Prod);
 struct ProdDim : Op<ProdDim> {
     SIG("prod.dim_int(Tensor self, int dim, bool keepdim=False, *, ScalarType? dtype=None, Tensor? out=None) -> Tensor");
     DOC("Product along dim. Integers are multiplied in int64.");
+    FORMS(FUNCTION | METHOD | OUT);
     using Saves = Save<In<0>>;
     static Tensor forward(const Tensor& self, int64_t dim, bool keepdim, const OptDType& dtype) { return prod_raw(self, reduced_dims({dim}, self.dim()), keepdim, dtype); }
     static Grads backward(Ctx& c, const Tensor& g) {
@@ -145,6 +146,7 @@ template <bool All> static Tensor truth_dims(const Tensor& self, const OptDims& 
 struct AllOf : Op<AllOf> {
     SIG("all(Tensor self, *, Tensor? out=None) -> Tensor");
     DOC("Whether all elements are nonzero (true for none); bool, or uint8 for uint8.");
+    FORMS(FUNCTION | METHOD | OUT);
     NO_GRADIENT;
     static Tensor forward(const Tensor& self) { return truth<true>(self, reduced_dims({}, self.dim()), false); }
 };
@@ -152,6 +154,7 @@ OP(AllOf);
 struct AllDim : Op<AllDim> {
     SIG("all.dim(Tensor self, int dim, bool keepdim=False, *, Tensor? out=None) -> Tensor");
     DOC("Whether all elements along dim are nonzero.");
+    FORMS(FUNCTION | METHOD | OUT);
     NO_GRADIENT;
     static Tensor forward(const Tensor& self, int64_t dim, bool keepdim) { return truth<true>(self, reduced_dims({dim}, self.dim()), keepdim); }
 };
@@ -159,6 +162,7 @@ OP(AllDim);
 struct AllDims : Op<AllDims> {
     SIG("all.dims(Tensor self, int[]? dim=None, bool keepdim=False, *, Tensor? out=None) -> Tensor");
     DOC("Whether all elements over dim are nonzero.");
+    FORMS(FUNCTION | METHOD | OUT);
     NO_GRADIENT;
     static Tensor forward(const Tensor& self, const OptDims& dim, bool keepdim) { return truth_dims<true>(self, dim, keepdim); }
 };
@@ -167,6 +171,7 @@ OP(AllDims);
 struct AnyOf : Op<AnyOf> {
     SIG("any(Tensor self, *, Tensor? out=None) -> Tensor");
     DOC("Whether an element is nonzero (false for none); bool, or uint8 for uint8.");
+    FORMS(FUNCTION | METHOD | OUT);
     NO_GRADIENT;
     static Tensor forward(const Tensor& self) { return truth<false>(self, reduced_dims({}, self.dim()), false); }
 };
@@ -174,6 +179,7 @@ OP(AnyOf);
 struct AnyDim : Op<AnyDim> {
     SIG("any.dim(Tensor self, int dim, bool keepdim=False, *, Tensor? out=None) -> Tensor");
     DOC("Whether an element along dim is nonzero.");
+    FORMS(FUNCTION | METHOD | OUT);
     NO_GRADIENT;
     static Tensor forward(const Tensor& self, int64_t dim, bool keepdim) { return truth<false>(self, reduced_dims({dim}, self.dim()), keepdim); }
 };
@@ -181,6 +187,7 @@ OP(AnyDim);
 struct AnyDims : Op<AnyDims> {
     SIG("any.dims(Tensor self, int[]? dim=None, bool keepdim=False, *, Tensor? out=None) -> Tensor");
     DOC("Whether an element over dim is nonzero.");
+    FORMS(FUNCTION | METHOD | OUT);
     NO_GRADIENT;
     static Tensor forward(const Tensor& self, const OptDims& dim, bool keepdim) { return truth_dims<false>(self, dim, keepdim); }
 };
@@ -229,6 +236,7 @@ OP(CountNonzero);
 struct Nansum : Composite<Nansum> {
     SIG("nansum(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None, Tensor? out=None) -> Tensor");
     DOC("Sum over dim, or of all, NaN counting as zero.");
+    FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, const OptDims& dim, bool keepdim, const OptDType& dtype) {
         check(!self.is_complex(), "nansum on CPU does not support complex inputs");
         Tensor x = self.is_floating() ? masked_fill(self, isnan(self), Scalar(0)) : self;
@@ -240,6 +248,7 @@ OP(Nansum);
 struct Nanmean : Composite<Nanmean> {
     SIG("nanmean(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None, Tensor? out=None) -> Tensor");
     DOC("Mean over dim, or of all, of the elements that are not NaN.");
+    FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, const OptDims& dim, bool keepdim, const OptDType& dtype) {
         check(is_inexact(self.dtype()), "nanmean(): expected input to have floating point or complex dtype but got ", title(self.dtype()));
         Tensor count = sum(logical_not(isnan(self)), dim.value_or(Dims()), keepdim);

@@ -56,6 +56,7 @@ static Tensor share_evenly(const Tensor& g, const Tensor& in, const Tensor& out,
 struct Amax : Op<Amax> {
     SIG("amax(Tensor self, int[1] dim=[], bool keepdim=False, *, Tensor? out=None) -> Tensor");
     DOC("Largest element over dim, or of all; equal ones share the gradient.");
+    FORMS(FUNCTION | METHOD | OUT);
     using Saves = Save<In<0>, Out<>>;
     static Tensor forward(const Tensor& self, const Dims& dim, bool keepdim) {
         check_reducible("amax", self, dim, true);
@@ -68,6 +69,7 @@ OP(Amax);
 struct Amin : Op<Amin> {
     SIG("amin(Tensor self, int[1] dim=[], bool keepdim=False, *, Tensor? out=None) -> Tensor");
     DOC("Smallest element over dim, or of all; equal ones share the gradient.");
+    FORMS(FUNCTION | METHOD | OUT);
     using Saves = Save<In<0>, Out<>>;
     static Tensor forward(const Tensor& self, const Dims& dim, bool keepdim) {
         check_reducible("amin", self, dim, true);
@@ -82,6 +84,7 @@ OP(Amin);
 struct MaxAll : Op<MaxAll> {
     SIG("max(Tensor self, *, Tensor? out=None) -> Tensor");
     DOC("Largest of all elements; equal ones share the gradient.");
+    FORMS(FUNCTION | METHOD | OUT);
     using Saves = Save<In<0>, Out<>>;
     static Tensor forward(const Tensor& self) {
         check_reducible("max", self, {}, false);
@@ -94,6 +97,7 @@ OP(MaxAll);
 struct MinAll : Op<MinAll> {
     SIG("min(Tensor self, *, Tensor? out=None) -> Tensor");
     DOC("Smallest of all elements; equal ones share the gradient.");
+    FORMS(FUNCTION | METHOD | OUT);
     using Saves = Save<In<0>, Out<>>;
     static Tensor forward(const Tensor& self) {
         check_reducible("min", self, {}, false);
@@ -106,6 +110,7 @@ OP(MinAll);
 struct MaxOther : Composite<MaxOther> {
     SIG("max.other(Tensor self, Tensor other, *, Tensor? out=None) -> Tensor");
     DOC("The larger of two elements, elementwise: maximum.");
+    FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, const Tensor& other) { return maximum(self, other); }
 };
 OP(MaxOther);
@@ -113,6 +118,7 @@ OP(MaxOther);
 struct MinOther : Composite<MinOther> {
     SIG("min.other(Tensor self, Tensor other, *, Tensor? out=None) -> Tensor");
     DOC("The smaller of two elements, elementwise: minimum.");
+    FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, const Tensor& other) { return minimum(self, other); }
 };
 OP(MinOther);
@@ -120,6 +126,7 @@ OP(MinOther);
 struct Aminmax : Composite<Aminmax> {
     SIG("aminmax(Tensor self, *, int? dim=None, bool keepdim=False, Tensor[]? out=None) -> (Tensor min, Tensor max)");
     DOC("Smallest and largest element over dim, or of all.");
+    FORMS(FUNCTION | METHOD | OUT);
     static std::tuple<Tensor, Tensor> forward(const Tensor& self, const OptInt& dim, bool keepdim) {
         check(self.numel() > 0 || dim, "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.");
         check(!self.is_complex(), Err::NotImplemented, "\"aminmax_cpu\" not implemented for '", title(self.dtype()), "'");
@@ -210,65 +217,32 @@ template <bool Largest> static ValuesIndices best(const char* op, const Tensor& 
     return {cast_raw(values, self.dtype()), indices};
 }
 
-struct ValuesAt : Op<ValuesAt> {
-    SIG("_values_at(Tensor self, int dim, bool keepdim, Tensor indices, Tensor values) -> Tensor");
-    DOC("values, which are the elements of self at indices along dim, recorded as such.");
-    FORMS(FUNCTION);
-    using Saves = Save<In<3>>;
-    static Tensor forward(const Tensor&, int64_t, bool, const Tensor&, const Tensor& values) { return values; }
-    static Grads backward(Ctx& c, const Tensor& g) {
-        Grads r(5);
-        const Dims& sizes = c.sizes<0>();
-        if (sizes.empty()) {
-            r[0] = reshape(g, {});
-            return r;
-        }
-        int64_t dim = c.arg<1>();
-        bool whole = c.arg<2>();
-        Tensor indices = c.in<3>();
-        r[0] = scatter_add(zeros(sizes, g.dtype(), g.device()), dim, whole ? indices : unsqueeze(indices, dim), whole ? g : unsqueeze(g, dim));
-        return r;
-    }
-};
-OP(ValuesAt);
-
-ValuesIndices record_selection(const Tensor& self, int64_t dim, bool keepdim, ValuesIndices found) {
-    if (!tls.grad || !self.requires_grad()) return found;
-    auto& [values, indices] = found;
-    int64_t d = wrap_dim(dim, self.dim());
-    return {call<ValuesAt>(self, d, keepdim, indices, values), indices};
+Tensor selection_gradient(const Tensor& g, const Dims& sizes, int64_t dim, bool keepdim, const Tensor& indices) {
+    if (!g) return g;
+    if (sizes.empty()) return reshape(g, {});
+    int64_t d = wrap_dim(dim, int64_t(sizes.size()));
+    return scatter_add(zeros(sizes, g.dtype(), g.device()), d, keepdim ? indices : unsqueeze(indices, d), keepdim ? g : unsqueeze(g, d));
 }
 
-// Finds without a graph; max.dim and min.dim record.
-struct MaxDim : Composite<MaxDim> {
+struct MaxDim : Op<MaxDim> {
     SIG("max.dim(Tensor self, int dim, bool keepdim=False, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
     DOC("Largest elements along dim and where they are: the first of equal ones.");
-    struct Find : Op<Find> {
-        SIG("_max_dim(Tensor self, int dim, bool keepdim) -> (Tensor values, Tensor indices)");
-        DOC("max along dim without a gradient.");
-        FORMS(FUNCTION);
-        NO_GRADIENT;
-        static ValuesIndices forward(const Tensor& self, int64_t dim, bool keepdim) { return best<true>("max", self, dim, keepdim); }
-    };
-    static ValuesIndices forward(const Tensor& self, int64_t dim, bool keepdim) { return record_selection(self, dim, keepdim, call<Find>(self, dim, keepdim)); }
+    FORMS(FUNCTION | METHOD | OUT);
+    using Saves = Save<Out<1>>;
+    static ValuesIndices forward(const Tensor& self, int64_t dim, bool keepdim) { return best<true>("max", self, dim, keepdim); }
+    static Grads backward(Ctx& c, const Grads& g) { return {selection_gradient(g[0], c.sizes<0>(), c.arg<1>(), c.arg<2>(), c.out<1>())}; }
 };
 OP(MaxDim);
-static const Registrar<MaxDim::Find> register_max_find;
 
-struct MinDim : Composite<MinDim> {
+struct MinDim : Op<MinDim> {
     SIG("min.dim(Tensor self, int dim, bool keepdim=False, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
     DOC("Smallest elements along dim and where they are: the first of equal ones.");
-    struct Find : Op<Find> {
-        SIG("_min_dim(Tensor self, int dim, bool keepdim) -> (Tensor values, Tensor indices)");
-        DOC("min along dim without a gradient.");
-        FORMS(FUNCTION);
-        NO_GRADIENT;
-        static ValuesIndices forward(const Tensor& self, int64_t dim, bool keepdim) { return best<false>("min", self, dim, keepdim); }
-    };
-    static ValuesIndices forward(const Tensor& self, int64_t dim, bool keepdim) { return record_selection(self, dim, keepdim, call<Find>(self, dim, keepdim)); }
+    FORMS(FUNCTION | METHOD | OUT);
+    using Saves = Save<Out<1>>;
+    static ValuesIndices forward(const Tensor& self, int64_t dim, bool keepdim) { return best<false>("min", self, dim, keepdim); }
+    static Grads backward(Ctx& c, const Grads& g) { return {selection_gradient(g[0], c.sizes<0>(), c.arg<1>(), c.arg<2>(), c.out<1>())}; }
 };
 OP(MinDim);
-static const Registrar<MinDim::Find> register_min_find;
 
 template <bool Largest> static Tensor arg_best(const char* op, const Tensor& self, const OptInt& dim, bool keepdim) {
     check(self.dtype() != DType::Bool, Err::NotImplemented, "\"", op, "_cpu\" not implemented for 'Bool'");
@@ -283,6 +257,7 @@ template <bool Largest> static Tensor arg_best(const char* op, const Tensor& sel
 struct Argmax : Op<Argmax> {
     SIG("argmax(Tensor self, int? dim=None, bool keepdim=False, *, Tensor? out=None) -> Tensor");
     DOC("Index of the largest element along dim, or in the flattened tensor: the first of equal ones.");
+    FORMS(FUNCTION | METHOD | OUT);
     NO_GRADIENT;
     static Tensor forward(const Tensor& self, const OptInt& dim, bool keepdim) { return arg_best<true>("argmax", self, dim, keepdim); }
 };
@@ -291,6 +266,7 @@ OP(Argmax);
 struct Argmin : Op<Argmin> {
     SIG("argmin(Tensor self, int? dim=None, bool keepdim=False, *, Tensor? out=None) -> Tensor");
     DOC("Index of the smallest element along dim, or in the flattened tensor: the first of equal ones.");
+    FORMS(FUNCTION | METHOD | OUT);
     NO_GRADIENT;
     static Tensor forward(const Tensor& self, const OptInt& dim, bool keepdim) { return arg_best<false>("argmin", self, dim, keepdim); }
 };

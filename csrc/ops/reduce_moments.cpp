@@ -155,6 +155,7 @@ static Tensor mean_gradient(const Tensor& g, const Dims& sizes, const Dims& dims
 }
 
 struct VarCorrection : Op<VarCorrection> {
+    FORMS(FUNCTION | METHOD | OUT);
     SIG("var.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False, Tensor? out=None) -> Tensor");
     DOC("Variance over dim, or of all: squared deviations from the mean, divided by n - correction (1 if not given).");
     using Saves = Save<In<0>>;
@@ -164,6 +165,7 @@ struct VarCorrection : Op<VarCorrection> {
     static Grads backward(Ctx& c, const Tensor& g) { return {var_gradient(g, c.in<0>(), c.arg<1>().value_or(Dims()), correction_of(c.arg<2>()), c.arg<3>())}; }
 };
 struct StdCorrection : Op<StdCorrection> {
+    FORMS(FUNCTION | METHOD | OUT);
     SIG("std.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False, Tensor? out=None) -> Tensor");
     DOC("Standard deviation over dim, or of all: the square root of var.");
     using Saves = Save<In<0>, Out<>>;
@@ -221,30 +223,30 @@ struct StdMeanCorrection : Op<StdMeanCorrection> {
 };
 
 // The older ways to call them: unbiased=True is correction=1.
-#define RL_SPREAD(Name, name, result, R)                                                                                                              \
-    struct Name##All : Composite<Name##All> {                                                                                                         \
-        SIG(#name "(Tensor self, bool unbiased=True) -> " result);                                                                                    \
-        DOC("Over all elements; unbiased divides by n - 1.");                                                                                         \
-        static R forward(const Tensor& self, bool unbiased) { return call<Name##Correction>(self, OptDims(), OptScalar(Scalar(int(unbiased))), false); } \
-    };                                                                                                                                                \
-    struct Name##Dim : Composite<Name##Dim> {                                                                                                         \
-        SIG(#name ".dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False" RL_OUT_##Name ") -> " result);                              \
-        DOC("Over dim; unbiased divides by n - 1.");                                                                                                  \
-        static R forward(const Tensor& self, const OptDims& dim, bool unbiased, bool keepdim) {                                                       \
-            return call<Name##Correction>(self, dim, OptScalar(Scalar(int(unbiased))), keepdim);                                                      \
-        }                                                                                                                                             \
-    };                                                                                                                                                \
-    OP(Name##All);                                                                                                                                    \
-    OP(Name##Dim);                                                                                                                                    \
+#define RL_SPREAD(Name, name, forms, out, result, R)                                                                                \
+    struct Name##All : Composite<Name##All> {                                                                                       \
+        SIG(#name "(Tensor self, bool unbiased=True) -> " result);                                                                  \
+        DOC("Over all elements; unbiased divides by n - 1.");                                                                       \
+        FORMS((forms) & ~OUT);                                                                                                       \
+        static R forward(const Tensor& self, bool unbiased) {                                                                       \
+            return call<Name##Correction>(self, OptDims(), OptScalar(Scalar(int(unbiased))), false);                                \
+        }                                                                                                                           \
+    };                                                                                                                              \
+    struct Name##Dim : Composite<Name##Dim> {                                                                                       \
+        SIG(#name ".dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False" out ") -> " result);                      \
+        DOC("Over dim; unbiased divides by n - 1.");                                                                                \
+        FORMS(forms);                                                                                                               \
+        static R forward(const Tensor& self, const OptDims& dim, bool unbiased, bool keepdim) {                                     \
+            return call<Name##Correction>(self, dim, OptScalar(Scalar(int(unbiased))), keepdim);                                    \
+        }                                                                                                                           \
+    };                                                                                                                              \
+    OP(Name##All);                                                                                                                  \
+    OP(Name##Dim);                                                                                                                  \
     OP(Name##Correction)
-#define RL_OUT_Var ", *, Tensor? out=None"
-#define RL_OUT_Std ", *, Tensor? out=None"
-#define RL_OUT_VarMean ""
-#define RL_OUT_StdMean ""
-RL_SPREAD(Var, var, "Tensor", Tensor);
-RL_SPREAD(Std, std, "Tensor", Tensor);
-RL_SPREAD(VarMean, var_mean, "(Tensor, Tensor)", Pair);
-RL_SPREAD(StdMean, std_mean, "(Tensor, Tensor)", Pair);
+RL_SPREAD(Var, var, FUNCTION | METHOD | OUT, ", *, Tensor? out=None", "Tensor", Tensor);
+RL_SPREAD(Std, std, FUNCTION | METHOD | OUT, ", *, Tensor? out=None", "Tensor", Tensor);
+RL_SPREAD(VarMean, var_mean, FUNCTION, "", "(Tensor, Tensor)", Pair);
+RL_SPREAD(StdMean, std_mean, FUNCTION, "", "(Tensor, Tensor)", Pair);
 
 // ---------------------------------------------------------------- covariance
 static void check_weights(const char* which, const Tensor& w, const Tensor& x, int64_t observations, bool integral) {
@@ -278,7 +280,7 @@ struct Cov : Composite<Cov> {
         Tensor other = conj(w ? centred * w : centred);
         if (other.dtype() != centred.dtype()) centred = to(centred, other.dtype());
         Tensor r = matmul(centred, transpose(other, 0, 1)) / norm;
-        return self.dim() < 2 ? reshape(r, {}) : r;
+        return r.numel() == 1 ? reshape(r, {}) : r;
     }
 };
 OP(Cov);

@@ -203,6 +203,7 @@ OP(LinalgNorm);
 struct Norm : Composite<Norm> {
     SIG("norm(Tensor self, Any p='fro', int[1]? dim=None, bool keepdim=False, ScalarType? dtype=None, *, Tensor? out=None) -> Tensor");
     DOC("Vector norm of order p over dim, or of all; 'fro' is 2, 'nuc' the sum of the singular values of a matrix.");
+    FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, PyObject* p, const OptDims& dim, bool keepdim, const OptDType& dtype) {
         OptDims dims = dim && dim->empty() ? OptDims() : dim;
         if (p && PyUnicode_Check(p)) {
@@ -287,6 +288,7 @@ static Tensor logsumexp_raw(const Tensor& self, const Dims& dims, bool keepdim) 
 struct Logsumexp : Op<Logsumexp> {
     SIG("logsumexp(Tensor self, int[1] dim, bool keepdim=False, *, Tensor? out=None) -> Tensor");
     DOC("log(sum(exp(self))) over dim, without overflow.");
+    FORMS(FUNCTION | METHOD | OUT);
     using Saves = Save<In<0>, Out<>>;
     static Tensor forward(const Tensor& self, const Dims& dim, bool keepdim) {
         DType t = is_inexact(self.dtype()) ? self.dtype() : default_dtype();

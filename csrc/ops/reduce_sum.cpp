@@ -56,6 +56,7 @@ OP(Sum);
 struct SumDim : Op<SumDim> {
     SIG("sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None, Tensor? out=None) -> Tensor");
     DOC("Sum over dim, or over everything where dim is None or empty.");
+    FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, const OptDims& dim, bool keepdim, const OptDType& dtype) {
         return sum_raw(self, dim.value_or(Dims()), keepdim, sum_type(self, dtype));
     }
@@ -116,6 +117,7 @@ static double mean_count(const Dims& dims, const Dims& sizes) { return double(re
 struct Mean : Op<Mean> {
     SIG("mean(Tensor self, *, ScalarType? dtype=None, Tensor? out=None) -> Tensor");
     DOC("Arithmetic mean of all elements.");
+    FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, const OptDType& dtype) {
         if (!dtype && is_small(self)) {
             Tensor r = small_sum(self, 1);
@@ -131,6 +133,7 @@ OP(Mean);
 struct MeanDim : Op<MeanDim> {
     SIG("mean.dim(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None, Tensor? out=None) -> Tensor");
     DOC("Arithmetic mean over dim, or over everything where dim is None or empty.");
+    FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, const OptDims& dim, bool keepdim, const OptDType& dtype) {
         return mean_raw(self, dim.value_or(Dims()), keepdim, mean_type("mean", self, dtype));
     }

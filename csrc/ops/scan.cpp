@@ -69,7 +69,7 @@ static DType scan_type(const Tensor& self, const OptDType& dtype) { return dtype
 struct Cumsum : Op<Cumsum> {
     SIG("cumsum(Tensor self, int dim, *, ScalarType? dtype=None, Tensor? out=None) -> Tensor");
     DOC("Cumulative sum along dim. Integers are added in int64.");
-    FORMS(FUNCTION | METHOD | INPLACE);
+    FORMS(FUNCTION | METHOD | INPLACE | OUT);
     static Tensor forward(const Tensor& self, int64_t dim, const OptDType& dtype) { return scan_raw<Scan::Sum>(self, dim, scan_type(self, dtype)); }
     static void into(const Tensor& out, bool inplace, const Tensor& self, int64_t dim, const OptDType& dtype) {
         Tensor r = forward(self, dim, inplace && !dtype ? OptDType(self.dtype()) : dtype);
@@ -87,7 +87,7 @@ Tensor cumsum(const Tensor& a, int64_t dim) { return call<Cumsum>(a, dim, OptDTy
 struct Cumprod : Op<Cumprod> {
     SIG("cumprod(Tensor self, int dim, *, ScalarType? dtype=None, Tensor? out=None) -> Tensor");
     DOC("Cumulative product along dim. Integers are multiplied in int64.");
-    FORMS(FUNCTION | METHOD | INPLACE);
+    FORMS(FUNCTION | METHOD | INPLACE | OUT);
     using Saves = Save<In<0>>;
     static Tensor forward(const Tensor& self, int64_t dim, const OptDType& dtype) { return scan_raw<Scan::Prod>(self, dim, scan_type(self, dtype)); }
     static void into(const Tensor& out, bool inplace, const Tensor& self, int64_t dim, const OptDType& dtype) {
@@ -141,6 +141,7 @@ OP(Cumprod);
 struct Logcumsumexp : Op<Logcumsumexp> {
     SIG("logcumsumexp(Tensor self, int dim, *, Tensor? out=None) -> Tensor");
     DOC("Logarithm of the cumulative sum of exponentials along dim, without overflow.");
+    FORMS(FUNCTION | METHOD | OUT);
     using Saves = Save<In<0>, Out<>>;
     static Tensor forward(const Tensor& self, int64_t dim) {
         check(is_inexact(self.dtype()), Err::NotImplemented, "\"logcumsumexp_out_cpu\" not implemented for '", title(self.dtype()), "'");
@@ -185,40 +186,31 @@ template <bool Largest> static ValuesIndices running_best(const char* op, const 
     return {cast_raw(finish_lanes(l, values, l.n), self.dtype()), finish_lanes(l, indices, l.n)};
 }
 
-struct Cummax : Composite<Cummax> {
+struct Cummax : Op<Cummax> {
     SIG("cummax(Tensor self, int dim, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
     DOC("Largest element so far along dim and where it is: the last of equal ones.");
-    struct Find : Op<Find> {
-        SIG("_cummax(Tensor self, int dim) -> (Tensor values, Tensor indices)");
-        DOC("cummax without a gradient.");
-        FORMS(FUNCTION);
-        NO_GRADIENT;
-        static ValuesIndices forward(const Tensor& self, int64_t dim) { return running_best<true>("cummax", self, dim); }
-    };
-    static ValuesIndices forward(const Tensor& self, int64_t dim) { return record_selection(self, dim, true, call<Find>(self, dim)); }
+    FORMS(FUNCTION | METHOD | OUT);
+    using Saves = Save<Out<1>>;
+    static ValuesIndices forward(const Tensor& self, int64_t dim) { return running_best<true>("cummax", self, dim); }
+    static Grads backward(Ctx& c, const Grads& g) { return {selection_gradient(g[0], c.sizes<0>(), c.arg<1>(), true, c.out<1>())}; }
 };
 OP(Cummax);
-static const Registrar<Cummax::Find> register_cummax_find;
 
-struct Cummin : Composite<Cummin> {
+struct Cummin : Op<Cummin> {
     SIG("cummin(Tensor self, int dim, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
     DOC("Smallest element so far along dim and where it is: the last of equal ones.");
-    struct Find : Op<Find> {
-        SIG("_cummin(Tensor self, int dim) -> (Tensor values, Tensor indices)");
-        DOC("cummin without a gradient.");
-        FORMS(FUNCTION);
-        NO_GRADIENT;
-        static ValuesIndices forward(const Tensor& self, int64_t dim) { return running_best<false>("cummin", self, dim); }
-    };
-    static ValuesIndices forward(const Tensor& self, int64_t dim) { return record_selection(self, dim, true, call<Find>(self, dim)); }
+    FORMS(FUNCTION | METHOD | OUT);
+    using Saves = Save<Out<1>>;
+    static ValuesIndices forward(const Tensor& self, int64_t dim) { return running_best<false>("cummin", self, dim); }
+    static Grads backward(Ctx& c, const Grads& g) { return {selection_gradient(g[0], c.sizes<0>(), c.arg<1>(), true, c.out<1>())}; }
 };
 OP(Cummin);
-static const Registrar<Cummin::Find> register_cummin_find;
 
 // ---------------------------------------------------------------- differences
 struct Diff : Composite<Diff> {
     SIG("diff(Tensor self, int n=1, int dim=-1, Tensor? prepend=None, Tensor? append=None, *, Tensor? out=None) -> Tensor");
     DOC("n-th forward difference along dim, after prepend and append were joined to self.");
+    FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, int64_t n, int64_t dim, const Tensor& prepend, const Tensor& append) {
         check(self.dim() > 0, "diff expects input to be at least one-dimensional");
         check(n >= 0, "order must be non-negative but got ", n);

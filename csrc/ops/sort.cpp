@@ -1,4 +1,4 @@
-// sort, argsort, topk, msort. Always stable; NaN is larger than everything else.
+// sort, argsort, msort, topk. Always stable; NaN is larger than everything else.
 #include "ops/sort.h"
 
 namespace rl {
@@ -101,32 +101,29 @@ ValuesIndices sort_raw(const Tensor& self, int64_t dim, bool descending) {
     return {cast_raw(finish_lanes(l, values, l.n), self.dtype()), finish_lanes(l, indices, l.n)};
 }
 
-struct SortFind : Op<SortFind> {
-    SIG("_sort(Tensor self, int dim, bool descending) -> (Tensor values, Tensor indices)");
-    DOC("sort without a gradient.");
-    FORMS(FUNCTION);
-    NO_GRADIENT;
-    static ValuesIndices forward(const Tensor& self, int64_t dim, bool descending) { return sort_raw(self, dim, descending); }
-};
-OP(SortFind);
-ValuesIndices sorted(const Tensor& self, int64_t dim, bool descending) { return record_selection(self, dim, true, call<SortFind>(self, dim, descending)); }
-
-struct Sort : Composite<Sort> {
+struct Sort : Op<Sort> {
     SIG("sort(Tensor self, int dim=-1, bool descending=False, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
     DOC("The elements in order along dim and where they were. Equal ones keep their order; NaN is the largest.");
-    static ValuesIndices forward(const Tensor& self, int64_t dim, bool descending) { return sorted(self, dim, descending); }
+    FORMS(FUNCTION | METHOD | OUT);
+    using Saves = Save<Out<1>>;
+    static ValuesIndices forward(const Tensor& self, int64_t dim, bool descending) { return sort_raw(self, dim, descending); }
+    static Grads backward(Ctx& c, const Grads& g) { return {selection_gradient(g[0], c.sizes<0>(), c.arg<1>(), true, c.out<1>())}; }
 };
 OP(Sort);
+ValuesIndices sorted(const Tensor& self, int64_t dim, bool descending) { return call<Sort>(self, dim, descending); }
+
 struct SortStable : Composite<SortStable> {
     SIG("sort.stable(Tensor self, *, bool? stable, int dim=-1, bool descending=False, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
     DOC("sort, which is stable in any case.");
+    FORMS(FUNCTION | METHOD | OUT);
     static ValuesIndices forward(const Tensor& self, const OptBool&, int64_t dim, bool descending) { return sorted(self, dim, descending); }
 };
 OP(SortStable);
 struct SortStableLast : Composite<SortStableLast> {
-    SIG("sort.stable_last(Tensor self, int dim=-1, bool descending=False, bool stable=False, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
+    SIG("sort.stable_last(Tensor self, int dim=-1, bool descending=False, bool? stable=None, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
     DOC("sort with all arguments by position.");
-    static ValuesIndices forward(const Tensor& self, int64_t dim, bool descending, bool) { return sorted(self, dim, descending); }
+    FORMS(FUNCTION | METHOD | OUT);
+    static ValuesIndices forward(const Tensor& self, int64_t dim, bool descending, const OptBool&) { return sorted(self, dim, descending); }
 };
 OP(SortStableLast);
 
@@ -141,6 +138,7 @@ OP(Argsort);
 struct Msort : Composite<Msort> {
     SIG("msort(Tensor self, *, Tensor? out=None) -> Tensor");
     DOC("The elements in order along the first dimension.");
+    FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self) { return std::get<0>(sorted(self, 0, false)); }
 };
 OP(Msort);
@@ -176,19 +174,14 @@ static ValuesIndices topk_raw(const Tensor& self, int64_t k, int64_t dim, bool l
     return {cast_raw(finish_lanes(l, values, k), self.dtype()), finish_lanes(l, indices, k)};
 }
 
-struct Topk : Composite<Topk> {
+struct Topk : Op<Topk> {
     SIG("topk(Tensor self, int k, int dim=-1, bool largest=True, bool sorted=True, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
     DOC("The k largest (or smallest) elements along dim, in order, and where they are.");
-    struct Find : Op<Find> {
-        SIG("_topk(Tensor self, int k, int dim, bool largest) -> (Tensor values, Tensor indices)");
-        DOC("topk without a gradient.");
-        FORMS(FUNCTION);
-        NO_GRADIENT;
-        static ValuesIndices forward(const Tensor& self, int64_t k, int64_t dim, bool largest) { return topk_raw(self, k, dim, largest); }
-    };
-    static ValuesIndices forward(const Tensor& self, int64_t k, int64_t dim, bool largest, bool) { return record_selection(self, dim, true, call<Find>(self, k, dim, largest)); }
+    FORMS(FUNCTION | METHOD | OUT);
+    using Saves = Save<Out<1>>;
+    static ValuesIndices forward(const Tensor& self, int64_t k, int64_t dim, bool largest, bool) { return topk_raw(self, k, dim, largest); }
+    static Grads backward(Ctx& c, const Grads& g) { return {selection_gradient(g[0], c.sizes<0>(), c.arg<2>(), true, c.out<1>())}; }
 };
 OP(Topk);
-static const Registrar<Topk::Find> register_topk_find;
 
 }  // namespace rl

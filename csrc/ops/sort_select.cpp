@@ -65,99 +65,80 @@ static void check_ordered(const char* kernel, const Tensor& t, bool bools) {
 }
 
 // ---------------------------------------------------------------- median
-struct MedianFind : Op<MedianFind> {
-    SIG("_median(Tensor self, int dim, bool keepdim, bool skip_nan) -> (Tensor values, Tensor indices)");
-    DOC("median and nanmedian along dim without a gradient.");
-    FORMS(FUNCTION);
-    NO_GRADIENT;
-    static ValuesIndices forward(const Tensor& self, int64_t dim, bool keepdim, bool skip_nan) {
-        check_ordered("median_out_impl", self, false);
-        return pick_rows(self, dim, keepdim, [=](auto* x, int64_t n, auto& items) { return median_of(x, n, skip_nan, items); });
-    }
-};
-OP(MedianFind);
-static Tensor median_all(const Tensor& self, bool skip_nan) {
+static ValuesIndices median_dim(const char* op, const Tensor& self, int64_t dim, bool keepdim, bool skip_nan) {
+    check_ordered("median_out_impl", self, false);
+    check_reducible(op, self, {dim}, true);
+    return pick_rows(self, dim, keepdim, [=](auto* x, int64_t n, auto& items) { return median_of(x, n, skip_nan, items); });
+}
+template <class O> static Tensor median_all(const Tensor& self) {
     check_ordered("median_cpu", self, false);
     if (self.numel() == 0) {  // NaN, converted
         Scalar none = is_floating(self.dtype()) ? Scalar(std::nan("")) : Scalar(self.dtype() == DType::Int64 ? INT64_MIN : self.dtype() == DType::Int32 ? int64_t(INT32_MIN) : 0);
         return full(Ints(), none, self.dtype(), self.device());
     }
-    Tensor flat = reshape(self, {-1});
-    return std::get<0>(record_selection(flat, 0, false, call<MedianFind>(flat, int64_t(0), false, skip_nan)));
+    return std::get<0>(call<O>(reshape(self, {-1}), int64_t(0), false));
 }
-static ValuesIndices median_dim(const char* op, const Tensor& self, int64_t dim, bool keepdim, bool skip_nan) {
-    check_reducible(op, self, {dim}, true);
-    return record_selection(self, dim, keepdim, call<MedianFind>(self, dim, keepdim, skip_nan));
-}
+struct MedianDim : Op<MedianDim> {
+    SIG("median.dim(Tensor self, int dim, bool keepdim=False, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
+    DOC("The lower middle element (NaN if there is one) along dim, and where it is.");
+    FORMS(FUNCTION | METHOD | OUT);
+    using Saves = Save<Out<1>>;
+    static ValuesIndices forward(const Tensor& self, int64_t dim, bool keepdim) { return median_dim("median", self, dim, keepdim, false); }
+    static Grads backward(Ctx& c, const Grads& g) { return {selection_gradient(g[0], c.sizes<0>(), c.arg<1>(), c.arg<2>(), c.out<1>())}; }
+};
 struct Median : Composite<Median> {
     SIG("median(Tensor self) -> Tensor");
-    DOC("The lower middle element of all; NaN if there is one.");
-    static Tensor forward(const Tensor& self) { return median_all(self, false); }
+    DOC("The lower middle element (NaN if there is one) of all.");
+    static Tensor forward(const Tensor& self) { return median_all<MedianDim>(self); }
 };
 OP(Median);
-struct MedianDim : Composite<MedianDim> {
-    SIG("median.dim(Tensor self, int dim, bool keepdim=False, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
-    DOC("The lower middle element along dim, and where it is; NaN if there is one.");
-    static ValuesIndices forward(const Tensor& self, int64_t dim, bool keepdim) { return median_dim("median", self, dim, keepdim, false); }
-};
 OP(MedianDim);
+struct NanmedianDim : Op<NanmedianDim> {
+    SIG("nanmedian.dim(Tensor self, int dim, bool keepdim=False, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
+    DOC("The lower middle one of the elements that are not NaN along dim, and where it is.");
+    FORMS(FUNCTION | METHOD | OUT);
+    using Saves = Save<Out<1>>;
+    static ValuesIndices forward(const Tensor& self, int64_t dim, bool keepdim) { return median_dim("nanmedian", self, dim, keepdim, true); }
+    static Grads backward(Ctx& c, const Grads& g) { return {selection_gradient(g[0], c.sizes<0>(), c.arg<1>(), c.arg<2>(), c.out<1>())}; }
+};
 struct Nanmedian : Composite<Nanmedian> {
     SIG("nanmedian(Tensor self) -> Tensor");
-    DOC("The lower middle element of all that are not NaN.");
-    static Tensor forward(const Tensor& self) { return median_all(self, true); }
+    DOC("The lower middle one of the elements that are not NaN of all.");
+    static Tensor forward(const Tensor& self) { return median_all<NanmedianDim>(self); }
 };
 OP(Nanmedian);
-struct NanmedianDim : Composite<NanmedianDim> {
-    SIG("nanmedian.dim(Tensor self, int dim, bool keepdim=False, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
-    DOC("The lower middle element along dim of those that are not NaN, and where it is.");
-    static ValuesIndices forward(const Tensor& self, int64_t dim, bool keepdim) { return median_dim("nanmedian", self, dim, keepdim, true); }
-};
 OP(NanmedianDim);
 
 // ---------------------------------------------------------------- mode, kthvalue
-struct Mode : Composite<Mode> {
+struct Mode : Op<Mode> {
     SIG("mode(Tensor self, int dim=-1, bool keepdim=False, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
     DOC("The most frequent value along dim (the smallest of several) and its last place.");
-    struct Find : Op<Find> {
-        SIG("_mode(Tensor self, int dim, bool keepdim) -> (Tensor values, Tensor indices)");
-        DOC("mode without a gradient.");
-        FORMS(FUNCTION);
-        NO_GRADIENT;
-        static ValuesIndices forward(const Tensor& self, int64_t dim, bool keepdim) {
-            check_ordered("mode_cpu", self, true);
-            return pick_rows(self, dim, keepdim, [](auto* x, int64_t n, auto& items) { return mode_of(x, n, items); });
-        }
-    };
+    FORMS(FUNCTION | METHOD | OUT);
+    using Saves = Save<Out<1>>;
     static ValuesIndices forward(const Tensor& self, int64_t dim, bool keepdim) {
+        check_ordered("mode_cpu", self, true);
         check_reducible("mode", self, {dim}, true);
-        return record_selection(self, dim, keepdim, call<Find>(self, dim, keepdim));
+        return pick_rows(self, dim, keepdim, [](auto* x, int64_t n, auto& items) { return mode_of(x, n, items); });
     }
+    static Grads backward(Ctx& c, const Grads& g) { return {selection_gradient(g[0], c.sizes<0>(), c.arg<1>(), c.arg<2>(), c.out<1>())}; }
 };
 OP(Mode);
-static const Registrar<Mode::Find> register_mode_find;
 
-struct Kthvalue : Composite<Kthvalue> {
+struct Kthvalue : Op<Kthvalue> {
     SIG("kthvalue(Tensor self, int k, int dim=-1, bool keepdim=False, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
     DOC("The k-th smallest element along dim (k from 1) and where it is.");
-    struct Find : Op<Find> {
-        SIG("_kthvalue(Tensor self, int k, int dim, bool keepdim) -> (Tensor values, Tensor indices)");
-        DOC("kthvalue without a gradient.");
-        FORMS(FUNCTION);
-        NO_GRADIENT;
-        static ValuesIndices forward(const Tensor& self, int64_t k, int64_t dim, bool keepdim) {
-            check_ordered("kthvalue_cpu", self, false);
-            return pick_rows(self, dim, keepdim, [=](auto* x, int64_t n, auto& items) { return kth(x, n, k - 1, items); });
-        }
-    };
+    FORMS(FUNCTION | METHOD | OUT);
+    using Saves = Save<Out<1>>;
     static ValuesIndices forward(const Tensor& self, int64_t k, int64_t dim, bool keepdim) {
         int64_t d = wrap_dim(dim, self.dim());
+        check_ordered("kthvalue_cpu", self, false);
         check_reducible("kthvalue", self, {dim}, true);
         check(k > 0 && k <= (self.dim() ? self.sizes()[d] : 1), "kthvalue(): selected number k out of range for dimension ", d);
-        return record_selection(self, dim, keepdim, call<Find>(self, k, dim, keepdim));
+        return pick_rows(self, dim, keepdim, [=](auto* x, int64_t n, auto& items) { return kth(x, n, k - 1, items); });
     }
+    static Grads backward(Ctx& c, const Grads& g) { return {selection_gradient(g[0], c.sizes<0>(), c.arg<2>(), c.arg<3>(), c.out<1>())}; }
 };
 OP(Kthvalue);
-static const Registrar<Kthvalue::Find> register_kthvalue_find;
 
 // ---------------------------------------------------------------- quantile
 static void check_quantile(const char* op, const Tensor& self, const Tensor& q, const std::string& how) {
@@ -234,24 +215,28 @@ static Tensor one_quantile(const char* op, const Tensor& self, double q, const O
 struct Quantile : Composite<Quantile> {
     SIG("quantile(Tensor self, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation='linear', Tensor? out=None) -> Tensor");
     DOC("The q-th quantiles along dim, or of all: q in [0, 1], a scalar or a vector, whose dimension comes first in the result.");
+    FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, const Tensor& q, const OptInt& dim, bool keepdim, const std::string& how) { return quantile("quantile", self, q, dim, keepdim, how, false); }
 };
 OP(Quantile);
 struct QuantileScalar : Composite<QuantileScalar> {
     SIG("quantile.scalar(Tensor self, float q, int? dim=None, bool keepdim=False, *, str interpolation='linear', Tensor? out=None) -> Tensor");
     DOC("The q-th quantile along dim, or of all.");
+    FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, double q, const OptInt& dim, bool keepdim, const std::string& how) { return one_quantile("quantile", self, q, dim, keepdim, how, false); }
 };
 OP(QuantileScalar);
 struct Nanquantile : Composite<Nanquantile> {
     SIG("nanquantile(Tensor self, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation='linear', Tensor? out=None) -> Tensor");
     DOC("quantile of the elements that are not NaN.");
+    FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, const Tensor& q, const OptInt& dim, bool keepdim, const std::string& how) { return quantile("nanquantile", self, q, dim, keepdim, how, true); }
 };
 OP(Nanquantile);
 struct NanquantileScalar : Composite<NanquantileScalar> {
     SIG("nanquantile.scalar(Tensor self, float q, int? dim=None, bool keepdim=False, *, str interpolation='linear', Tensor? out=None) -> Tensor");
     DOC("quantile of the elements that are not NaN.");
+    FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, double q, const OptInt& dim, bool keepdim, const std::string& how) { return one_quantile("nanquantile", self, q, dim, keepdim, how, true); }
 };
 OP(NanquantileScalar);
