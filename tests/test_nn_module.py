@@ -124,6 +124,17 @@ def test_getattr_may_be_called_by_name_and_by_super():
         wrapper.nothing  # noqa: B018
 
 
+def test_an_error_in_a_property_keeps_its_message():
+    class Broken(nn.Module):
+        @property
+        def value(self):
+            return self.nothing
+
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        Broken().value  # noqa: B018
+    assert not hasattr(Broken(), "value")
+
+
 def test_modules_are_freed_without_the_garbage_collector():
     gc.disable()
     try:

@@ -223,6 +223,9 @@ class Module(HookMixin, StateDictMixin):
             members = self.__dict__.get(table)
             if members is not None and name in members:
                 return members[name]
+        attribute = getattr(type(self), name, None)
+        if isinstance(attribute, property):
+            return attribute.fget(self)  # its AttributeError says what is missing; Python had swallowed it
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:
