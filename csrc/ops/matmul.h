@@ -83,6 +83,7 @@ void store_result(const Tensor& out, const Tensor& target);
 Tensor dot(const Tensor& a, const Tensor& b);
 Tensor mv(const Tensor& a, const Tensor& b);
 Tensor outer(const Tensor& a, const Tensor& b);
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);
 Tensor addmm(const Tensor& self, const Tensor& a, const Tensor& b, const Scalar& beta = 1, const Scalar& alpha = 1);
 
 inline Device common_device(const Tensor& a, const Tensor& b) { return a.is_meta() || b.is_meta() ? Device::Meta : Device::CPU; }

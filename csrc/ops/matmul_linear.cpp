@@ -132,4 +132,6 @@ struct Bilinear : Composite<Bilinear> {
 };
 OP(Bilinear);
 
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) { return call<Linear>(x, weight, bias); }
+
 }  // namespace rl

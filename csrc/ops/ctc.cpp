@@ -1,0 +1,222 @@
+// Connectionist temporal classification (Graves et al., 2006): the loss, its gradient, and the gradient's gradient.
+#include <cmath>
+
+#include "cpu/buffer.h"
+#include "cpu/parallel.h"
+#include "ops/matmul.h"
+
+namespace rl {
+
+namespace {
+double log_add(double a, double b) {
+    double m = std::max(a, b);
+    return m == -INFINITY ? m : m + std::log(std::exp(a - m) + std::exp(b - m));
+}
+
+// One sequence: the labels with blanks between them, and where its values lie.
+struct Sequence {
+    int64_t time, labels;          // its lengths
+    const int64_t* target;
+    int64_t blank;
+    int64_t states() const { return 2 * labels + 1; }
+    int64_t label(int64_t s) const { return s % 2 ? target[s / 2] : blank; }
+    // May a path step over the state before s?
+    bool skips(int64_t s) const { return s % 2 && s >= 3 && target[s / 2] != target[s / 2 - 1]; }
+};
+
+struct Problem {
+    int64_t time, batch, classes, states;  // states of the longest target
+    Tensor log_probs, targets;             // contiguous: (time, batch, classes) in double, int64
+    std::vector<int64_t> input_lengths, target_lengths, starts;
+    int64_t blank;
+    Sequence sequence(int64_t b) const { return {input_lengths[size_t(b)], target_lengths[size_t(b)], targets.data<int64_t>() + starts[size_t(b)], blank}; }
+    const double* row(int64_t t, int64_t b) const { return log_probs.data<double>() + (t * batch + b) * classes; }
+};
+
+Problem problem(const Tensor& log_probs, const Tensor& targets, const Dims& input_lengths, const Dims& target_lengths, int64_t blank) {
+    Problem p{log_probs.sizes()[0], log_probs.sizes()[1], log_probs.sizes()[2], 1, cast_raw(log_probs, DType::Float64), cast_raw(targets, DType::Int64), {}, {}, {}, blank};
+    int64_t at = 0;
+    for (int64_t b = 0; b < p.batch; b++) {
+        int64_t n = target_lengths[size_t(b)];
+        p.input_lengths.push_back(input_lengths[size_t(b)]), p.target_lengths.push_back(n);
+        p.starts.push_back(targets.dim() == 2 ? b * targets.sizes()[1] : at);
+        p.states = std::max(p.states, 2 * n + 1);
+        at += n;
+        for (int64_t i = 0; i < n; i++) {
+            int64_t label = p.targets.data<int64_t>()[p.starts.back() + i];
+            check(label >= 0 && label < p.classes, Err::Index, "ctc_loss: target ", label, " of sequence ", b, " is not a class, of which there are ", p.classes);
+        }
+    }
+    return p;
+}
+
+// log_alpha[t][s]: the paths that are in state s after step t. Gives their sum at the end.
+double forward_paths(const Problem& p, int64_t b, double* alpha) {
+    Sequence q = p.sequence(b);
+    std::fill(alpha, alpha + p.time * p.states, -INFINITY);
+    if (q.time == 0) return q.labels == 0 ? 0 : -INFINITY;
+    alpha[0] = p.row(0, b)[q.blank];
+    if (q.labels) alpha[1] = p.row(0, b)[q.label(1)];
+    for (int64_t t = 1; t < q.time; t++)
+        for (int64_t s = 0; s < q.states(); s++) {
+            const double* before = alpha + (t - 1) * p.states;
+            double sum = before[s];
+            if (s >= 1) sum = log_add(sum, before[s - 1]);
+            if (q.skips(s)) sum = log_add(sum, before[s - 2]);
+            alpha[t * p.states + s] = sum + p.row(t, b)[q.label(s)];
+        }
+    const double* last = alpha + (q.time - 1) * p.states;
+    return q.labels ? log_add(last[2 * q.labels], last[2 * q.labels - 1]) : last[0];
+}
+
+// log_beta[t][s]: the ways from state s after step t to the end, step t's own probability included.
+void backward_paths(const Problem& p, int64_t b, double* beta) {
+    Sequence q = p.sequence(b);
+    std::fill(beta, beta + p.time * p.states, -INFINITY);
+    if (q.time == 0) return;
+    double* last = beta + (q.time - 1) * p.states;
+    last[2 * q.labels] = p.row(q.time - 1, b)[q.blank];
+    if (q.labels) last[2 * q.labels - 1] = p.row(q.time - 1, b)[q.label(2 * q.labels - 1)];
+    for (int64_t t = q.time - 1; t-- > 0;)
+        for (int64_t s = 0; s < q.states(); s++) {
+            const double* next = beta + (t + 1) * p.states;
+            double sum = next[s];
+            if (s + 1 < q.states()) sum = log_add(sum, next[s + 1]);
+            if (s + 2 < q.states() && q.skips(s + 2)) sum = log_add(sum, next[s + 2]);
+            beta[t * p.states + s] = sum + p.row(t, b)[q.label(s)];
+        }
+}
+}  // namespace
+
+struct CtcBackward : Op<CtcBackward> {
+    SIG("_ctc_loss_backward(Tensor grad, Tensor log_probs, Tensor targets, int[] input_lengths, int[] target_lengths, int blank, bool zero_infinity) -> Tensor");
+    DOC("Gradient of _ctc_loss as if log_probs came from log_softmax: grad * (softmax - the share of paths by each class).");
+    FORMS(FUNCTION);
+    using Saves = Save<In<0>, In<1>, In<2>>;
+    static Tensor forward(const Tensor& g, const Tensor& log_probs, const Tensor& targets, const Dims& input_lengths, const Dims& target_lengths, int64_t blank, bool zero_infinity) {
+        if (g.is_meta()) return empty(log_probs.sizes(), log_probs.dtype(), Device::Meta);
+        Problem p = problem(log_probs, targets, input_lengths, target_lengths, blank);
+        Tensor r = zeros(log_probs.sizes(), DType::Float64), gd = cast_raw(g, DType::Float64);
+        cpu::parallel_for(p.batch, 2, [&](int64_t begin, int64_t end) {
+            cpu::Buffer<double> alpha(p.time * p.states), beta(p.time * p.states), share(p.classes);
+            for (int64_t b = begin; b < end; b++) {
+                Sequence q = p.sequence(b);
+                double total = forward_paths(p, b, alpha.data), weight = gd.data<double>()[b];
+                if (zero_infinity && total == -INFINITY) continue;
+                backward_paths(p, b, beta.data);
+                for (int64_t t = 0; t < q.time; t++) {
+                    const double* row = p.row(t, b);
+                    std::fill(share.data, share.data + p.classes, -INFINITY);
+                    for (int64_t s = 0; s < q.states(); s++) {
+                        double& c = share.data[q.label(s)];
+                        c = log_add(c, alpha.data[t * p.states + s] + beta.data[t * p.states + s]);
+                    }
+                    // alpha and beta both hold this step's probability
+                    for (int64_t c = 0; c < p.classes; c++) r.data<double>()[(t * p.batch + b) * p.classes + c] = weight * (std::exp(row[c]) - (share.data[c] == -INFINITY && total != -INFINITY ? 0 : std::exp(share.data[c] - row[c] - total)));
+                }
+            }
+        });
+        return cast_raw(r, log_probs.dtype());
+    }
+    // Linear in grad. For log_probs PyTorch has no second gradient either, but for what the softmax adds.
+    static Grads backward(Ctx& c, const Tensor& g) {
+        Grads r(3);
+        Tensor lp = c.in<1>(), one = ones(c.sizes<0>(), g.dtype());
+        if (c.needs<0>()) r[0] = sum(mul(g, call<CtcBackward>(one, lp, c.in<2>(), c.arg<3>(), c.arg<4>(), c.arg<5>(), c.arg<6>())), {0, 2});
+        if (c.needs<1>()) raise(Err::NotImplemented, "the derivative for '_ctc_loss_backward' is not implemented: ctc_loss can be differentiated twice only through nothing but its own gradient's factor");
+        return r;
+    }
+};
+OP(CtcBackward);
+
+struct CtcLossEach : Op<CtcLossEach> {
+    SIG("_ctc_loss_each(Tensor log_probs, Tensor targets, int[] input_lengths, int[] target_lengths, int blank, bool zero_infinity) -> Tensor");
+    DOC("Negative logarithm of the probability of each target: (batch).");
+    FORMS(FUNCTION);
+    using Saves = Save<In<0>, In<1>>;
+    static Tensor forward(const Tensor& log_probs, const Tensor& targets, const Dims& input_lengths, const Dims& target_lengths, int64_t blank, bool zero_infinity) {
+        Dims sizes{log_probs.sizes()[1]};
+        if (log_probs.is_meta()) return empty(sizes, log_probs.dtype(), Device::Meta);
+        Problem p = problem(log_probs, targets, input_lengths, target_lengths, blank);
+        Tensor r = empty(sizes, DType::Float64);
+        cpu::parallel_for(p.batch, 2, [&](int64_t begin, int64_t end) {
+            cpu::Buffer<double> alpha(p.time * p.states);
+            for (int64_t b = begin; b < end; b++) {
+                double loss = -forward_paths(p, b, alpha.data);
+                r.data<double>()[b] = zero_infinity && loss == INFINITY ? 0 : loss;
+            }
+        });
+        return cast_raw(r, log_probs.dtype());
+    }
+    static Grads backward(Ctx& c, const Tensor& g) { return {call<CtcBackward>(g, c.in<0>(), c.in<1>(), c.arg<2>(), c.arg<3>(), c.arg<4>(), c.arg<5>())}; }
+};
+OP(CtcLossEach);
+
+namespace {
+Dims lengths_of(const char* what, PyObject* o) {
+    Tensor t;
+    if (is_tensor(o)) {
+        t = Tensor::borrow(o);
+        check(is_integral(t.dtype()), what, " must be integral");
+        Tensor v = cast_raw(t, DType::Int64);
+        return Dims(Ints(v.data<int64_t>(), size_t(v.numel())));
+    }
+    check(PyTuple_Check(o) || PyList_Check(o), Err::Type, "ctc_loss(): ", what, " must be a Tensor or a tuple of ints, not ", Py_TYPE(o)->tp_name);
+    Param p;
+    return dims_from_python(o, p);
+}
+
+Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, PyObject* input_lengths, PyObject* target_lengths, int64_t blank, int64_t reduction, bool zero_infinity) {
+    Dims in = lengths_of("input_lengths", input_lengths), out = lengths_of("target_lengths", target_lengths);
+    bool single = log_probs.dim() == 2;
+    check(single || log_probs.dim() == 3, "ctc_loss: log_probs must have 2 or 3 dimensions, got ", log_probs.sizes());
+    Tensor lp = single ? unsqueeze(log_probs, 1) : log_probs, at = single && targets.dim() == 1 ? unsqueeze(targets, 0) : targets;
+    check(lp.dtype() == DType::Float32 || lp.dtype() == DType::Float64, Err::NotImplemented, "\"ctc_loss_cpu\" not implemented for '", title(lp.dtype()), "'");
+    int64_t batch = lp.sizes()[1], time = lp.sizes()[0], total = 0, longest = 0;
+    check(blank >= 0 && blank < lp.sizes()[2], "blank must be in label range");
+    check(int64_t(in.size()) == batch, "input_lengths must be of size batch_size");
+    check(int64_t(out.size()) == batch, "target_lengths must be of size batch_size");
+    for (int64_t n : in) check(n >= 0 && n <= time, "Expected input_lengths to have value at ", n < 0 ? "least 0" : "most ", n < 0 ? std::string() : str(time), ", but got value ", n, " (while checking arguments for ctc_loss_allocate_outputs)");
+    for (int64_t n : out) {
+        check(n >= 0, "Expected target_lengths to have value at least 0, but got value ", n, " (while checking arguments for ctc_loss_allocate_outputs)");
+        total += n, longest = std::max(longest, n);
+    }
+    if (at.dim() == 1) check(at.numel() == total, "Expected tensor to have size ", total, " at dimension 0, but got size ", at.numel(), " for argument #2 'targets' (while checking arguments for ctc_loss_allocate_outputs)");
+    else check(at.dim() == 2 && at.sizes()[0] == batch && at.sizes()[1] >= longest, "Expected tensor to have size at least ", longest, " at dimension 1, but got size ", at.dim() == 2 ? at.sizes()[1] : 0, " for argument #2 'targets' (while checking arguments for ctc_loss_allocate_outputs)");
+    Tensor r = call<CtcLossEach>(lp, at, in, out, blank, zero_infinity);
+    if (reduction == 1) {
+        Tensor lengths = empty(Dims{batch}, lp.dtype());
+        auto fill = [&](auto* p) {
+            for (size_t i = 0; i < out.size(); i++) p[i] = std::max<int64_t>(out[i], 1);
+        };
+        if (lp.dtype() == DType::Float32) fill(lengths.data<float>());
+        else fill(lengths.data<double>());
+        return mean(div(r, lengths));
+    }
+    if (reduction == 2) return sum(r);
+    return single ? squeeze(r, 0) : r;
+}
+}  // namespace
+
+struct NnCtcLoss : Composite<NnCtcLoss> {
+    SIG("nn::ctc_loss(Tensor log_probs, Tensor targets, Any input_lengths, Any target_lengths, int blank=0, str reduction='mean', bool zero_infinity=False) -> Tensor");
+    DOC("Connectionist temporal classification: log_probs (time, batch, classes), targets (batch, labels) or all in a row.");
+    FORMS(FUNCTION);
+    static Tensor forward(const Tensor& log_probs, const Tensor& targets, PyObject* input_lengths, PyObject* target_lengths, int64_t blank, const std::string& reduction, bool zero_infinity) {
+        int64_t kind = reduction == "mean" ? 1 : reduction == "sum" ? 2 : 0;
+        check(kind || reduction == "none", Err::Value, reduction, " is not a valid value for reduction");
+        return ctc_loss(log_probs, targets, input_lengths, target_lengths, blank, kind, zero_infinity);
+    }
+};
+OP(NnCtcLoss);
+struct CtcLoss : Composite<CtcLoss> {
+    SIG("ctc_loss(Tensor log_probs, Tensor targets, Any input_lengths, Any target_lengths, int blank=0, int reduction=1, bool zero_infinity=False) -> Tensor");
+    DOC("Connectionist temporal classification; reduction 0 none, 1 mean, 2 sum.");
+    FORMS(FUNCTION);
+    static Tensor forward(const Tensor& log_probs, const Tensor& targets, PyObject* input_lengths, PyObject* target_lengths, int64_t blank, int64_t reduction, bool zero_infinity) {
+        return ctc_loss(log_probs, targets, input_lengths, target_lengths, blank, reduction, zero_infinity);
+    }
+};
+OP(CtcLoss);
+
+}  // namespace rl

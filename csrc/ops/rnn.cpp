@@ -1,0 +1,300 @@
+// Recurrent layers: all steps of one layer and direction in one operator, with the gradient of the whole sequence.
+// LSTM: Hochreiter and Schmidhuber, 1997, with forget gates (Gers et al., 2000); GRU: Cho et al., 2014.
+#include "ops/rnn.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "autograd/meta.h"
+#include "cpu/clones.h"
+#include "cpu/parallel.h"
+
+namespace rl {
+
+namespace {
+int64_t kept_count(RnnMode m) { return m == RnnMode::Lstm || m == RnnMode::Gru ? 4 : 1; }
+
+// ---- elementwise functions of arrays, by one vectorized exponential
+RL_CLONES void scale_clamped(float* y, const float* x, int64_t n, float a, float limit) {
+    for (int64_t i = 0; i < n; i++) y[i] = std::min(std::max(a * x[i], -limit), limit);
+}
+RL_CLONES void scale_clamped(double* y, const double* x, int64_t n, double a, double limit) {
+    for (int64_t i = 0; i < n; i++) y[i] = std::min(std::max(a * x[i], -limit), limit);
+}
+RL_CLONES void invert(float* y, const float* x, int64_t n) {
+    for (int64_t i = 0; i < n; i++) y[i] = 1 / (1 + x[i]);
+}
+RL_CLONES void invert(double* y, const double* x, int64_t n) {
+    for (int64_t i = 0; i < n; i++) y[i] = 1 / (1 + x[i]);
+}
+// (e - 1) / (e + 1) for e = exp(2 x), and its series where that cancels.
+RL_CLONES void finish_tanh(float* y, const float* e, const float* x, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        float s = x[i] * x[i], near = x[i] * (1 + s * (-1.f / 3 + s * (2.f / 15 + s * (-17.f / 315 + s * (62.f / 2835)))));
+        float far = (e[i] - 1) / (e[i] + 1);
+        y[i] = s < 0.04f ? near : far;
+    }
+}
+template <class T> void sigmoid_run(T* y, const T* x, int64_t n, T* scratch) {
+    constexpr T limit = std::is_same_v<T, float> ? 80 : 700;
+    scale_clamped(scratch, x, n, T(-1), limit);
+    cpu::kernels().softmax<T>().exp_minus(scratch, scratch, n, T(0), T(1), T(0));
+    invert(y, scratch, n);
+}
+void tanh_run(float* y, const float* x, int64_t n, float* scratch) {
+    scale_clamped(scratch, x, n, 2.f, 40.f);
+    cpu::kernels().softmax<float>().exp_minus(scratch, scratch, n, 0.f, 1.f, 0.f);
+    finish_tanh(y, scratch, x, n);
+}
+void tanh_run(double* y, const double* x, int64_t n, double*) {
+    for (int64_t i = 0; i < n; i++) y[i] = std::tanh(x[i]);
+}
+// row[i] += other[i]
+RL_CLONES void add_run(float* y, const float* x, int64_t n) {
+    for (int64_t i = 0; i < n; i++) y[i] += x[i];
+}
+RL_CLONES void add_run(double* y, const double* x, int64_t n) {
+    for (int64_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+// ---- one row of one step
+template <class T> RL_CLONES void lstm_cell_run(T* c, const T* before, const T* i, const T* f, const T* g, int64_t h) {
+    for (int64_t j = 0; j < h; j++) c[j] = f[j] * before[j] + i[j] * g[j];
+}
+template <class T> RL_CLONES void multiply_run(T* y, const T* a, const T* b, int64_t h) {
+    for (int64_t j = 0; j < h; j++) y[j] = a[j] * b[j];
+}
+template <class T> RL_CLONES void gru_mix_run(T* y, const T* n, const T* z, const T* before, int64_t h) {
+    for (int64_t j = 0; j < h; j++) y[j] = n[j] + z[j] * (before[j] - n[j]);
+}
+template <class T> RL_CLONES void multiply_add_run(T* y, const T* a, const T* b, const T* c, int64_t h) {
+    for (int64_t j = 0; j < h; j++) y[j] = a[j] + b[j] * c[j];
+}
+// Gradients of the gates before their functions, from those of the new hidden state and cell.
+template <class T> RL_CLONES void lstm_backward_run(T* d, const T* a, const T* tanh_c, const T* before, const T* dh, T* dc, int64_t h) {
+    const T *i = a, *f = a + h, *g = a + 2 * h, *o = a + 3 * h;
+    for (int64_t j = 0; j < h; j++) {
+        T cell = dc[j] + dh[j] * o[j] * (1 - tanh_c[j] * tanh_c[j]);
+        d[j] = cell * g[j] * i[j] * (1 - i[j]);
+        d[h + j] = cell * before[j] * f[j] * (1 - f[j]);
+        d[2 * h + j] = cell * i[j] * (1 - g[j] * g[j]);
+        d[3 * h + j] = dh[j] * tanh_c[j] * o[j] * (1 - o[j]);
+        dc[j] = cell * f[j];
+    }
+}
+template <class T> RL_CLONES void gru_backward_run(T* d, T* dr, const T* a, const T* before, T* dh, int64_t h) {
+    const T *r = a, *z = a + h, *n = a + 2 * h, *hn = a + 3 * h;
+    for (int64_t j = 0; j < h; j++) {
+        T dn = dh[j] * (1 - z[j]) * (1 - n[j] * n[j]), dz = dh[j] * (before[j] - n[j]) * z[j] * (1 - z[j]), reset = dn * hn[j] * r[j] * (1 - r[j]);
+        d[j] = dr[j] = reset;
+        d[h + j] = dr[h + j] = dz;
+        d[2 * h + j] = dn, dr[2 * h + j] = dn * r[j];
+        dh[j] *= z[j];
+    }
+}
+
+struct Layer {
+    int64_t time, batch, hidden, gates, kept;
+    RnnMode mode;
+    bool reverse;
+    int64_t step(int64_t k) const { return reverse ? time - 1 - k : k; }  // the k-th step in the order of time
+};
+
+template <class T> void activate(const Layer& l, T* x, const T* hidden_part, const T* before_h, const T* before_c, T* kept, T* c, T* h, T* scratch) {
+    int64_t n = l.hidden;
+    switch (l.mode) {
+        case RnnMode::Tanh:
+            add_run(x, hidden_part, n);
+            tanh_run(h, x, n, scratch);
+            return;
+        case RnnMode::Relu:
+            add_run(x, hidden_part, n);
+            for (int64_t j = 0; j < n; j++) h[j] = x[j] > 0 || std::isnan(x[j]) ? x[j] : T(0);
+            return;
+        case RnnMode::Lstm:
+            add_run(x, hidden_part, 4 * n);
+            sigmoid_run(kept, x, 2 * n, scratch);
+            tanh_run(kept + 2 * n, x + 2 * n, n, scratch);
+            sigmoid_run(kept + 3 * n, x + 3 * n, n, scratch);
+            lstm_cell_run(c, before_c, kept, kept + n, kept + 2 * n, n);
+            tanh_run(h, c, n, scratch);
+            multiply_run(h, h, kept + 3 * n, n);
+            return;
+        case RnnMode::Gru:
+            add_run(x, hidden_part, 2 * n);
+            sigmoid_run(kept, x, 2 * n, scratch);
+            std::copy_n(hidden_part + 2 * n, n, kept + 3 * n);
+            multiply_add_run(x + 2 * n, x + 2 * n, kept, hidden_part + 2 * n, n);
+            tanh_run(kept + 2 * n, x + 2 * n, n, scratch);
+            gru_mix_run(h, kept + 2 * n, kept + n, before_h, n);
+    }
+}
+
+// gates (T, N, G) are overwritten. out (T, N, H), cells (T, N, H) and kept (T, N, K) are written.
+template <class T> void run_layer(const Layer& l, T* gates, const T* h0, const T* c0, const T* weight_t, const T* bias, T* out, T* cells, T* kept) {
+    int64_t rows = l.batch, h = l.hidden, g = l.gates;
+    cpu::Buffer<T> part(rows * g);
+    const T *before_h = h0, *before_c = c0;
+    for (int64_t k = 0; k < l.time; k++) {
+        int64_t t = l.step(k);
+        product<T>(rows, g, h, T(1), {before_h, h, 1}, {weight_t, g, 1}, T(0), part.data, g, bias);
+        T *x = gates + t * rows * g, *y = out + t * rows * h, *c = cells ? cells + t * rows * h : nullptr, *a = kept ? kept + t * rows * l.kept * h : nullptr;
+        cpu::parallel_for(rows, rows * g < 8192 ? rows + 1 : 2, [&](int64_t begin, int64_t end) {
+            cpu::Buffer<T> scratch(2 * h);
+            for (int64_t i = begin; i < end; i++)
+                activate<T>(l, x + i * g, part.data + i * g, before_h + i * h, before_c ? before_c + i * h : nullptr, a ? a + i * l.kept * h : nullptr, c ? c + i * h : nullptr, y + i * h, scratch.data);
+        });
+        before_h = y, before_c = c;
+    }
+}
+
+// Writes dgates (T, N, G): of the input's part; dparts (T, N, G): of the hidden state's part, which may be the same array.
+template <class T>
+void run_layer_backward(const Layer& l, const T* out, const T* cells, const T* kept, const T* h0, const T* c0, const T* weight, const T* gout, const T* gcells, T* dgates, T* dparts, T* dh, T* dc) {
+    int64_t rows = l.batch, h = l.hidden, g = l.gates;
+    std::fill(dh, dh + rows * h, T(0));
+    if (dc) std::fill(dc, dc + rows * h, T(0));
+    for (int64_t k = l.time; k-- > 0;) {
+        int64_t t = l.step(k), p = k ? l.step(k - 1) : 0;
+        const T *before_h = k ? out + p * rows * h : h0, *before_c = k && cells ? cells + p * rows * h : c0;
+        if (gout) add_run(dh, gout + t * rows * h, rows * h);
+        if (gcells && dc) add_run(dc, gcells + t * rows * h, rows * h);
+        T *d = dgates + t * rows * g, *dp = dparts + t * rows * g;
+        cpu::parallel_for(rows, rows * g < 8192 ? rows + 1 : 2, [&](int64_t begin, int64_t end) {
+            cpu::Buffer<T> scratch(2 * h);
+            for (int64_t i = begin; i < end; i++) {
+                const T* y = out + (t * rows + i) * h;
+                if (l.mode == RnnMode::Lstm) {
+                    tanh_run(scratch.data, cells + (t * rows + i) * h, h, scratch.data + h);
+                    lstm_backward_run(d + i * g, kept + (t * rows + i) * 4 * h, scratch.data, before_c + i * h, dh + i * h, dc + i * h, h);
+                } else if (l.mode == RnnMode::Gru) gru_backward_run(d + i * g, dp + i * g, kept + (t * rows + i) * 4 * h, before_h + i * h, dh + i * h, h);
+                else
+                    for (int64_t j = 0; j < h; j++) d[i * g + j] = dh[i * h + j] * (l.mode == RnnMode::Tanh ? 1 - y[j] * y[j] : T(y[j] > 0));
+            }
+        });
+        // Only the GRU's hidden state also passes by itself.
+        product<T>(rows, h, g, T(1), {dp, g, 1}, {weight, h, 1}, T(l.mode == RnnMode::Gru ? 1 : 0), dh, h);
+    }
+}
+
+Layer layer_of(const Tensor& gates, const Tensor& h0, int64_t mode, bool reverse) {
+    RnnMode m = RnnMode(mode);
+    return {gates.sizes()[0], gates.sizes()[1], h0.sizes()[1], gates.sizes()[2], kept_count(m), m, reverse};
+}
+}  // namespace
+
+// ---------------------------------------------------------------- by operators
+// One step, as formulas of other operators: cells, and what is differentiated twice.
+std::pair<Tensor, Tensor> rnn_step(RnnMode mode, const Tensor& gates, const Tensor& hidden, const Tensor& h, const Tensor& c) {
+    int64_t n = gates.size(-1) / (mode == RnnMode::Lstm ? 4 : mode == RnnMode::Gru ? 3 : 1);
+    auto part = [&](const Tensor& t, int64_t i) { return narrow(t, -1, i * n, n); };
+    if (mode == RnnMode::Gru) {
+        Tensor r = sigmoid(add(part(gates, 0), part(hidden, 0))), z = sigmoid(add(part(gates, 1), part(hidden, 1)));
+        Tensor fresh = tanh(add(part(gates, 2), mul(r, part(hidden, 2))));
+        return {add(fresh, mul(z, sub(h, fresh))), {}};
+    }
+    Tensor x = add(gates, hidden);
+    if (mode == RnnMode::Tanh) return {tanh(x), {}};
+    if (mode == RnnMode::Relu) return {clamp(x, OptScalar(Scalar(0)), {}), {}};
+    Tensor cell = add(mul(sigmoid(part(x, 1)), c), mul(sigmoid(part(x, 0)), tanh(part(x, 2))));
+    return {mul(sigmoid(part(x, 3)), tanh(cell)), cell};
+}
+
+std::pair<Tensor, Tensor> rnn_layer_by_steps(RnnMode mode, const Tensor& gates, const Tensor& h0, const Tensor& c0, const Tensor& w, const Tensor& b, bool reverse, const Tensor& projection) {
+    int64_t time = gates.size(0);
+    Tensors out(static_cast<size_t>(time)), cells(static_cast<size_t>(time));
+    Tensor h = h0, c = c0;
+    for (int64_t k = 0; k < time; k++) {
+        int64_t t = reverse ? time - 1 - k : k;
+        std::tie(h, c) = rnn_step(mode, select(gates, 0, t), linear(h, w, b), h, c);
+        if (projection) h = linear(h, projection, {});
+        out[size_t(t)] = h, cells[size_t(t)] = c;
+    }
+    return {stack(out, 0), mode == RnnMode::Lstm ? stack(cells, 0) : Tensor()};
+}
+
+// ---------------------------------------------------------------- the operator
+struct RnnLayer : Op<RnnLayer> {
+    SIG("_rnn_layer(Tensor gates, Tensor h0, Tensor? c0, Tensor weight_hh, Tensor? bias_hh, int mode, bool reverse) -> (Tensor output, Tensor cells, Tensor kept)");
+    DOC("All steps of a recurrent layer from the input's part of its gates (T, N, G): outputs and cells (T, N, H). mode 0 tanh, 1 relu, 2 LSTM, 3 GRU.");
+    FORMS(FUNCTION);
+    using Saves = Save<In<0>, In<1>, In<2>, In<3>, In<4>, Out<0>, Out<1>, Out<2>>;
+    static std::tuple<Tensor, Tensor, Tensor> forward(const Tensor& gates, const Tensor& h0, const Tensor& c0, const Tensor& w, const Tensor& b, int64_t mode, bool reverse) {
+        Layer l = layer_of(gates, h0, mode, reverse);
+        bool has_kept = l.mode == RnnMode::Lstm || l.mode == RnnMode::Gru;
+        DType t = gates.dtype();
+        Device d = gates.device();
+        Tensor out = empty(Dims{l.time, l.batch, l.hidden}, t, d), cells = l.mode == RnnMode::Lstm ? empty(out.sizes(), t, d) : Tensor(), kept = has_kept ? empty(Dims{l.time, l.batch, 4 * l.hidden}, t, d) : Tensor();
+        if (d == Device::Meta || out.numel() == 0) return {out, cells, kept};
+        Tensor x = clone_raw(contiguous(gates)), h = contiguous(h0), c = c0 ? contiguous(c0) : c0, wt = contiguous(alias(w, Dims{l.hidden, l.gates}, Dims{w.strides()[1], w.strides()[0]}, w->offset)), bias = b ? contiguous(b) : b;
+        auto run = [&](auto tag) {
+            using T = typename decltype(tag)::type;
+            run_layer<T>(l, x.data<T>(), h.data<T>(), c ? c.data<T>() : nullptr, wt.data<T>(), bias ? bias.data<T>() : nullptr, out.data<T>(), cells ? cells.data<T>() : nullptr, kept ? kept.data<T>() : nullptr);
+        };
+        if (t == DType::Float64) run(Tag<double>{});
+        else run(Tag<float>{});
+        return {out, cells, kept};
+    }
+    static Grads backward(Ctx& c, const Grads& gs) {
+        Tensor gout = gs[0], gcells = gs.size() > 1 ? gs[1] : Tensor();
+        if (!gout && !gcells) return Grads(5);
+        Tensor gates = c.in<0>(), h0 = c.in<1>(), c0 = c.given<2>() ? c.in<2>() : Tensor(), w = c.in<3>(), b = c.given<4>() ? c.in<4>() : Tensor();
+        if (tls.grad || tls.modes || gates->wrapper) return recorded_backward(c, gout, gcells, {gates, h0, c0, w, b});
+        Layer l = layer_of(gates, h0, c.arg<5>(), c.arg<6>());
+        Tensor out = c.out<0>(), cells = l.mode == RnnMode::Lstm ? c.out<1>() : Tensor(), kept = l.kept == 4 ? c.out<2>() : Tensor();
+        Tensor dg = empty(gates.sizes(), gates.dtype()), dp = l.mode == RnnMode::Gru ? empty(gates.sizes(), gates.dtype()) : dg;
+        Tensor dh = empty(h0.sizes(), gates.dtype()), dc = cells ? empty(h0.sizes(), gates.dtype()) : Tensor();
+        Tensor h = contiguous(h0), cc = c0 ? contiguous(c0) : c0, ww = contiguous(w), go = gout ? contiguous(gout) : gout, gc = gcells ? contiguous(gcells) : gcells;
+        auto run = [&](auto tag) {
+            using T = typename decltype(tag)::type;
+            auto at = [](const Tensor& t) { return t ? t.data<T>() : nullptr; };
+            run_layer_backward<T>(l, out.data<T>(), at(cells), at(kept), h.data<T>(), at(cc), ww.data<T>(), at(go), at(gc), dg.data<T>(), dp.data<T>(), dh.data<T>(), at(dc));
+        };
+        if (gates.dtype() == DType::Float64) run(Tag<double>{});
+        else run(Tag<float>{});
+        Grads r(5);
+        r[0] = dg, r[1] = dh, r[2] = dc;
+        Tensor rows = view(dp, {l.time * l.batch, l.gates});
+        if (c.needs<3>()) r[3] = mm_raw(rows, true, view(states_before(l, out, h), {l.time * l.batch, l.hidden}), false);
+        if (c.needs<4>()) r[4] = sum(rows, {0});
+        return r;
+    }
+    // The hidden state that each step began with.
+    static Tensor states_before(const Layer& l, const Tensor& out, const Tensor& h0) {
+        Tensor r = empty(out.sizes(), out.dtype());
+        int64_t bytes = l.batch * l.hidden * itemsize(out.dtype());
+        for (int64_t k = 0; k < l.time; k++) std::memcpy(r.raw() + l.step(k) * bytes, k ? out.raw() + l.step(k - 1) * bytes : h0.raw(), size_t(bytes));
+        return r;
+    }
+    // The layer once more by operators, from copies of its inputs, so that these are where the gradient stops.
+    static Grads recorded_backward(Ctx& c, const Tensor& gout, const Tensor& gcells, Tensors in) {
+        Guard<bool> record(tls.grad, true);
+        std::vector<Edge> inputs, roots;
+        Tensors grads;
+        std::vector<size_t> which;
+        for (size_t i = 0; i < in.size(); i++) {
+            if (!in[i]) continue;
+            in[i] = view(in[i], in[i].sizes());
+            if (in[i].requires_grad()) inputs.push_back(gradient_edge(in[i])), which.push_back(i);
+        }
+        auto [out, cells] = rnn_layer_by_steps(RnnMode(c.arg<5>()), in[0], in[1], in[2], in[3], in[4], c.arg<6>(), {});
+        if (gout) roots.push_back(gradient_edge(out)), grads.push_back(gout);
+        if (gcells && cells) roots.push_back(gradient_edge(cells)), grads.push_back(gcells);
+        BackwardOptions options;
+        options.retain_graph = options.create_graph = true, options.accumulate = false;
+        Tensors found = run_backward(roots, grads, inputs, options);
+        Grads r(5);
+        for (size_t i = 0; i < which.size(); i++) r[which[i]] = found[i];
+        return r;
+    }
+};
+OP(RnnLayer);
+
+std::pair<Tensor, Tensor> rnn_layer(RnnMode mode, const Tensor& gates, const Tensor& h0, const Tensor& c0, const Tensor& w, const Tensor& b, bool reverse) {
+    bool plain = gates.dtype() == DType::Float32 || gates.dtype() == DType::Float64;
+    if (!plain || gates.size(0) == 0) return rnn_layer_by_steps(mode, gates, h0, c0, w, b, reverse, {});
+    auto [out, cells, kept] = call<RnnLayer>(gates, h0, c0, w, b, int64_t(mode), reverse);
+    return {out, cells};
+}
+
+}  // namespace rl
