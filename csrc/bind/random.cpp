@@ -92,7 +92,7 @@ PyObject* no_graph_state(PyObject*, PyObject*) {
 PyObject* reduce(PyObject* self, PyObject*) {
     RL_TRY({
         PyObject* state = state_of(self).release();
-        return Py_BuildValue("O(N)(KON)", (PyObject*)Py_TYPE(self), device_to_python(Device::CPU), (unsigned long long)generator_at(self)->stream->initial_seed(), Py_None, state);
+        return Py_BuildValue("O(s)(KON)", (PyObject*)Py_TYPE(self), "cpu", (unsigned long long)generator_at(self)->stream->initial_seed(), Py_None, state);
     });
 }
 PyObject* set_reduced(PyObject* self, PyObject* args) {

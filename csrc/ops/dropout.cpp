@@ -265,7 +265,7 @@ struct NnDropout3d : RandomComposite<NnDropout3d> {
     static Tensor forward(const Tensor& input, double p, bool training, bool inplace) {
         check_probability(Err::Value, p);
         warn_rank("dropout3d", input, 3);
-        return input.dim() == 4 ? drop_unbatched(input, p, training, inplace) : drop(input, p, training, {true, false, inplace});
+        return input.dim() == 5 ? drop(input, p, training, {true, false, inplace}) : drop_unbatched(input, p, training, inplace);
     }
 };
 OP(NnDropout);

@@ -6,8 +6,6 @@
 #include <cmath>
 #include <limits>
 
-#include "ops/factory.h"
-
 namespace rl {
 
 // ---------------------------------------------------------------- draws
@@ -133,7 +131,7 @@ void draw_integers(const Tensor& out, int64_t from, int64_t to, Generator* g) {
     check_integer("to - 1", to - 1, out.dtype());
     if (out.is_floating()) {
         // bounds that are rounded to the outside of the interval move to the next number within it
-        if (double up = rounded(from + 1, out.dtype()); up < double(from + 1)) from = int64_t(up + spacing(from + 1, out.dtype()));
+        if (double up = rounded(from + 1, out.dtype()); up < double(from)) from = int64_t(up + spacing(from + 1, out.dtype()));
         if (double down = rounded(to - 1, out.dtype()); down >= double(to)) to = int64_t(down - spacing(to - 1, out.dtype()));
         check(from < to, "random_ expects 'from' casted to dtype to be less than 'to' casted to dtype, but got from=", from, " >= to=", to);
     }
@@ -158,16 +156,6 @@ void draw_any_integers(const Tensor& out, Generator* g) {
 // ---------------------------------------------------------------- factories
 #define RL_DRAW_OPTIONS ", *, Generator? generator=None, " RL_OPTIONS
 
-// An out= tensor is filled in the order of its memory.
-template <class O, class... P>
-struct RandomFactory : Factory<O, P...> {
-    static constexpr bool kRandom = true;
-    static void into(const Tensor& out, bool, const P&... p, const OptDType& dtype, PyObject*, const OptDevice&, const OptBool&, bool) {
-        check(!dtype || *dtype == out.dtype(), "dtype ", title(dtype.value_or(out.dtype())), " does not match dtype of out parameter (", title(out.dtype()), ")");
-        resize_output(op_info<O>()->name.c_str(), out, O::shape(p...));
-        O::fill(out, p...);
-    }
-};
 template <class O, class... P>
 struct RandomLike : LikeFactory<O, P...> {
     static constexpr bool kRandom = true;

@@ -5,6 +5,7 @@
 #include "core/iterate.h"
 #include "core/op.h"
 #include "core/ops.h"
+#include "ops/factory.h"
 
 namespace rl {
 
@@ -65,6 +66,16 @@ inline Tensor parts_of(const Tensor& t) {
 
 const char* c_name(DType t);  // the element's type in C++, as PyTorch's messages have it
 
+// An out= tensor is filled in the order of its memory.
+template <class O, class... P>
+struct RandomFactory : Factory<O, P...> {
+    static constexpr bool kRandom = true;
+    static void into(const Tensor& out, bool, const P&... p, const OptDType& dtype, PyObject*, const OptDevice&, const OptBool&, bool) {
+        check(!dtype || *dtype == out.dtype(), "dtype ", title(dtype.value_or(out.dtype())), " does not match dtype of out parameter (", title(out.dtype()), ")");
+        resize_output(op_info<O>()->name.c_str(), out, O::shape(p...));
+        O::fill(out, p...);
+    }
+};
 // What x.uniform_() and its relatives record: the functional form. Its result does not depend on self.
 template <class O, class... P>
 struct RandomFill : Op<O> {

@@ -2,7 +2,6 @@
 // whatever the order of the parameters in memory.
 #include <cmath>
 
-#include "ops/factory.h"
 #include "ops/random.h"
 
 namespace rl {
@@ -64,10 +63,9 @@ struct NormalDeviation : Sample<NormalDeviation> {
     }
     static Grads backward(Ctx& c, const Tensor&) { return {Tensor(), zeros(c.sizes<1>(), c.dtype<1>())}; }
 };
-struct Normal : Factory<Normal, double, double, Dims, Generator*> {
+struct Normal : RandomFactory<Normal, double, double, Dims, Generator*> {
     SIG("normal.float_float(float mean, float std, int[] size, *, Generator? generator=None, " RL_OPTIONS ", Tensor? out=None) -> Tensor");
     DOC("Normally distributed numbers.");
-    static constexpr bool kRandom = true;
     static const Dims& shape(double, double std, const Dims& size, Generator*) {
         check_deviation(std);
         return size;
