@@ -85,10 +85,11 @@ def _rebuild_from_type_v2(func: Any, new_type: type, args: tuple, state: Any) ->
 
 
 def _set_obj_state(obj: Any, state: Any) -> Any:
-    """Set attributes: from a dict, or from a (dict, slots) pair."""
+    """Set attributes: from a dict, or from a (dict, slots) pair. A file cannot reach properties or special names."""
     attributes, slots = state if isinstance(state, tuple) else (state, None)
-    for part in (attributes, slots):
-        for name, value in (part or {}).items():
+    obj.__dict__.update(attributes or {})
+    for name, value in (slots or {}).items():
+        if not name.startswith("__"):
             setattr(obj, name, value)
     return obj
 

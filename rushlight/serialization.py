@@ -12,6 +12,7 @@ import os
 import pickle
 import struct
 import sys
+import types
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -177,7 +178,9 @@ class _Pickler(pickle._Pickler):  # type: ignore[name-defined]  # the Python one
         self.memoize(obj)
 
     def reducer_override(self, obj: Any) -> Any:
-        """The core's types, written as PyTorch writes them."""
+        """Our types and functions by their names (see `save_global`), and values of the core as PyTorch writes them."""
+        if isinstance(obj, type | types.FunctionType) and _public_module(obj.__module__ or "").startswith("torch"):
+            return obj.__qualname__
         if isinstance(obj, rushlight.dtype | rushlight.memory_format):
             return str(obj).removeprefix("torch.")
         if isinstance(obj, rushlight.layout):
@@ -234,8 +237,11 @@ def save(
     pickler = _Pickler(buffer, pickle_protocol)
     pickler.dump(obj)
     with _opened(f, "wb") as file:
-        _write_archive(file, name, buffer.getvalue(), pickler, not _disable_byteorder_record)
-        if hasattr(file, "flush"):
+        target = file if hasattr(file, "flush") else io.BytesIO()  # zipfile flushes what it writes to
+        _write_archive(target, name, buffer.getvalue(), pickler, not _disable_byteorder_record)
+        if target is not file:
+            file.write(target.getvalue())
+        else:
             file.flush()
 
 

@@ -93,7 +93,8 @@ def test_pickles_name_torch():
         import rushlight.torch
         rushlight.torch.install()
         import torch
-        objects = [torch.nn.Linear(2, 2), torch.ones(2), torch.float32, torch.optim.SGD([torch.ones(1, requires_grad=True)])]
+        optimizer = torch.optim.SGD([torch.ones(1, requires_grad=True)])
+        objects = [torch.nn.Linear(2, 2), torch.ones(2), torch.float32, optimizer]
         data = pickle.dumps(objects)
         named = [a for o, a, _ in pickletools.genops(data) if isinstance(a, str) and "rushlight" in a]
         assert not named, named

@@ -103,7 +103,8 @@ def test_state_dict_continues(name):
     other = getattr(optim, name)(copies)
     other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
     assert other.param_groups[0]["lr"] == 0.05
-    assert same(take_steps(optimizer, params, 3), take_steps(other, copies, 3), 0)
+    # NAdam's product of momenta, a float32, gets the parameters' dtype when it is loaded, as PyTorch's does.
+    assert same(take_steps(optimizer, params, 3), take_steps(other, copies, 3), 1e-6 if name == "NAdam" else 0)
 
 
 @pytest.mark.parametrize("name", RULES)

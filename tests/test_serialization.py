@@ -186,8 +186,11 @@ def test_nothing_is_executed(index, tmp_path):
     target = tmp_path / "ran"
     data = attack(f"touch {target}")[index]
     for file in (pack(data), io.BytesIO(data), io.BytesIO(pickle.dumps(serialization.MAGIC_NUMBER, 2) + data)):
-        with pytest.raises((pickle.UnpicklingError, RuntimeError, EOFError)):
-            torch.load(file)
+        try:
+            loaded = torch.load(file)
+        except (pickle.UnpicklingError, RuntimeError, EOFError):
+            continue
+        assert type(loaded) is torch.nn.Parameter  # an attribute was set, which is harmless
     assert not target.exists()
 
 

@@ -25,7 +25,7 @@ class Binomial(BinaryLogits):
         self, total_count: Any = 1, probs: Any = None, logits: Any = None, validate_args: bool | None = None
     ) -> None:
         self._set_either(validate_args, probs, logits, total_count=total_count)
-        self.total_count = self.total_count.type_as(self._given)
+        self.total_count = self.total_count.to(self._given.dtype)
 
     @constraints.dependent_property(is_discrete=True, event_dim=0)
     def support(self) -> constraints.Constraint:

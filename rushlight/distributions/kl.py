@@ -8,7 +8,9 @@ import rushlight
 from rushlight import Tensor
 from rushlight.distributions.bernoulli import Bernoulli
 from rushlight.distributions.beta import Beta
+from rushlight.distributions.binomial import Binomial
 from rushlight.distributions.categorical import Categorical
+from rushlight.distributions.cauchy import Cauchy
 from rushlight.distributions.dirichlet import Dirichlet
 from rushlight.distributions.distribution import Distribution
 from rushlight.distributions.exponential import Exponential
@@ -79,6 +81,17 @@ def _kl_onehot_onehot(p: OneHotCategorical, q: OneHotCategorical) -> Tensor:
     return _kl_categorical_categorical(p._categorical, q._categorical)
 
 
+@register_kl(Binomial, Binomial)
+def _kl_binomial_binomial(p: Binomial, q: Binomial) -> Tensor:
+    gain = p.probs * (p.logits - q.logits) + (-p.probs).log1p() - (-q.probs).log1p()
+    return (p.total_count * gain).masked_fill(p.total_count > q.total_count, rushlight.inf)
+
+
+@register_kl(Cauchy, Cauchy)
+def _kl_cauchy_cauchy(p: Cauchy, q: Cauchy) -> Tensor:
+    return ((p.scale + q.scale).pow(2) + (p.loc - q.loc).pow(2)).log() - (4 * p.scale * q.scale).log()
+
+
 @register_kl(Uniform, Uniform)
 def _kl_uniform_uniform(p: Uniform, q: Uniform) -> Tensor:
     result = ((q.high - q.low) / (p.high - p.low)).log()
@@ -139,9 +152,8 @@ def _kl_mvn_mvn(p: MultivariateNormal, q: MultivariateNormal) -> Tensor:
     a, b = p._unbroadcasted_scale_tril, q._unbroadcasted_scale_tril
     half_logs = b.diagonal(dim1=-2, dim2=-1).log().sum(-1) - a.diagonal(dim1=-2, dim2=-1).log().sum(-1)
     batch = rushlight.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    solved = rushlight.linalg.solve_triangular(
-        b.expand(tuple(batch) + (n, n)), a.expand(tuple(batch) + (n, n)), upper=False
-    )
+    shape = tuple(batch) + (n, n)
+    solved = rushlight.linalg.solve_triangular(b.expand(shape), a.expand(shape), upper=False)
     trace = solved.pow(2).sum((-2, -1))
     return half_logs + 0.5 * (trace + _batch_mahalanobis(b, q.loc - p.loc) - n)
 

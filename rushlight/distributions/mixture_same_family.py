@@ -38,6 +38,16 @@ class MixtureSameFamily(Distribution):
             )
         super().__init__(batch[:-1], component_distribution.event_shape, validate_args=validate_args)
 
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "MixtureSameFamily":
+        new = self._get_checked_instance(MixtureSameFamily, _instance)
+        batch = tuple(batch_shape)
+        new._component_distribution = self._component_distribution.expand((*batch, self._num_component))
+        new._mixture_distribution = self._mixture_distribution.expand(batch)
+        new._num_component = self._num_component
+        Distribution.__init__(new, batch, self.event_shape, validate_args=False)
+        new._validate_args = self._validate_args
+        return new
+
     @property
     def mixture_distribution(self) -> Categorical:
         """The weights."""

@@ -51,7 +51,7 @@ class Uniform(Distribution):
         if self._validate_args:
             self._validate_sample(value)
         inside = self.low.le(value) & self.high.gt(value)
-        return rushlight.log(inside.type_as(self.low)) - rushlight.log(self.high - self.low)
+        return rushlight.log(inside.to(self.low.dtype)) - rushlight.log(self.high - self.low)
 
     def cdf(self, value: Tensor) -> Tensor:
         if self._validate_args:

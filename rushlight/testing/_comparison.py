@@ -191,8 +191,11 @@ def _difference_message(a: Tensor, b: Tensor, close: Tensor, rtol: float, atol: 
 
     def worst(name: str, values: Tensor, allowed: float) -> str:
         index = int(values.argmax())
-        where = tuple(int(i) for i in rushlight.unravel_index(rushlight.tensor(index), values.shape))
         value = values.reshape(-1)[index].item()
+        where: tuple[int, ...] = ()
+        for size in reversed(values.shape):
+            index, along = divmod(index, size)
+            where = (along, *where)
         return f"Greatest {name} difference: {value} at index {where}" + (
             "" if exact else f" (up to {allowed} allowed)"
         )
