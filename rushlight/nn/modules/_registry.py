@@ -15,6 +15,11 @@ def typename(value: Any) -> str:
     return rushlight.typename(value)
 
 
+def _addindent(text: str, spaces: int) -> str:
+    """`text` with every line but the first moved to the right."""
+    return text.replace("\n", "\n" + " " * spaces)
+
+
 class Registry(dict):
     """Table of one kind of a module's members; each entry is an ordinary attribute of the module as well.
 

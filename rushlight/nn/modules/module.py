@@ -25,7 +25,7 @@ from rushlight.nn.modules._hooks import (
     register_module_parameter_registration_hook,
     registered,
 )
-from rushlight.nn.modules._registry import Registry, _set, typename
+from rushlight.nn.modules._registry import Registry, _addindent, _set, typename
 from rushlight.nn.modules._state_dict import _EXTRA_STATE_KEY_SUFFIX, StateDictMixin, _IncompatibleKeys  # noqa: F401
 from rushlight.nn.parameter import Buffer, Parameter
 
@@ -52,12 +52,8 @@ _HOOK_TABLES = (
     "_forward_hooks_always_called", "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs", "_state_dict_hooks",
     "_state_dict_pre_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
 )  # fmt: skip
+_PLAIN_TYPES = frozenset((bool, int, float, str, tuple))
 _NOT_PICKLED = ("_hooked", "_compiled_call_impl")
-
-
-def _addindent(text: str, spaces: int) -> str:
-    """`text` with every line but the first moved to the right."""
-    return text.replace("\n", "\n" + " " * spaces)
 
 
 def _forward_unimplemented(self: "Module", *input: Any) -> None:
@@ -229,7 +225,10 @@ class Module(HookMixin, StateDictMixin):
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, Tensor) and isinstance(value, Parameter):
+        # A number in the place of a number, as `training` is set in every loop: no member is either.
+        if type(value) in _PLAIN_TYPES and type(self.__dict__.get(name)) in _PLAIN_TYPES:
+            super().__setattr__(name, value)
+        elif isinstance(value, Tensor) and isinstance(value, Parameter):
             self._table("_parameters", "parameters")
             self._remove_member(name, self.__dict__, self._buffers, self._modules, self._non_persistent_buffers_set)
             self.register_parameter(name, value)
@@ -520,8 +519,9 @@ class Module(HookMixin, StateDictMixin):
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
         self.training = mode
-        for module in self.children():
-            module.train(mode)
+        for module in self._modules.values():
+            if module is not None:
+                module.train(mode)
         return self
 
     def eval(self) -> "Module":
