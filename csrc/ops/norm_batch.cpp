@@ -137,6 +137,7 @@ struct BatchNorm : Op<BatchNorm> {
     FORMS(FUNCTION);
     using Saves = Save<In<0>, In<1>, Out<1>, Out<2>>;
     static Three forward(const Tensor& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean, const Tensor& running_var, bool training, double momentum, double eps) {
+        if (input.dim() == 1 && input.numel() == 0) return {empty(input.sizes(), input.dtype()), empty(Dims{0}, input.dtype()), empty(Dims{0}, input.dtype())};
         check(input.dim() >= 2, Err::Index, "Dimension out of range (expected to be in range of [-", input.dim(), ", ", input.dim() - 1, "], but got 1) (batch_norm: input needs a batch and a channel dimension)");
         int64_t c = input.sizes()[1];
         check(training || (running_mean && running_var), running_mean ? "running_var" : "running_mean", " must be defined in evaluation mode");
@@ -195,6 +196,7 @@ struct BatchNorm : Op<BatchNorm> {
     static Grads backward(Ctx& c, const Grads& grads) {
         check(!grads[1] && !grads[2], Err::NotImplemented, "native_batch_norm: gradients of the statistics are not supported");
         if (!grads[0]) return Grads(8);
+        if (c.sizes<0>().size() == 1) return {grads[0], Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};  // nothing in it
         return recorded(grads[0]) ? composed(c, grads[0]) : fused(c, grads[0]);
     }
     static Grads composed(Ctx& c, const Tensor& g) {
@@ -253,6 +255,7 @@ struct BatchNorm : Op<BatchNorm> {
 OP(BatchNorm);
 
 static void check_enough_values(const Tensor& input) {
+    if (input.numel() == 0) return;
     int64_t n = input.dim() ? input.sizes()[0] : 1;
     for (int64_t d = 2; d < input.dim(); d++) n *= input.sizes()[d];
     check(n != 1, Err::Value, "Expected more than 1 value per channel when training, got input size torch.Size(", input.sizes(), ")");

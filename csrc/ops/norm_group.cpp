@@ -4,12 +4,12 @@
 namespace rl {
 
 struct GroupNorm : Op<GroupNorm> {
-    SIG("native_group_norm(Tensor input, Tensor? weight, Tensor? bias, int N, int C, int HxW, int group, float eps) -> (Tensor, Tensor, Tensor)");
-    DOC("Groups of channels of each image normalised; also mean and 1 / sqrt(variance + eps), (N, group).");
+    SIG("_group_norm(Tensor input, Tensor? weight, Tensor? bias, int N, int C, int HxW, int group, float eps) -> (Tensor, Tensor, Tensor)");
+    DOC("Groups of channels of each image normalised; also mean and 1 / sqrt(variance + eps), (N, group), in the type of computation.");
     FORMS(FUNCTION);
     using Saves = Save<In<0>, In<1>, Out<1>, Out<2>>;
     static Three forward(const Tensor& input, const Tensor& weight, const Tensor& bias, int64_t n, int64_t c, int64_t area, int64_t group, double eps) {
-        check(input.numel() == n * c * area && group > 0 && c % group == 0, "native_group_norm: input of shape ", input.sizes(), " is not ", n, " x ", c, " x ", area, " in ", group, " groups");
+        check(input.numel() == n * c * area && group > 0 && c % group == 0, "group_norm: input of shape ", input.sizes(), " is not ", n, " x ", c, " x ", area, " in ", group, " groups");
         check(input.is_floating(), Err::NotImplemented, "\"GroupNormKernelImpl\" not implemented for '", title(input.dtype()), "' (group_norm)");
         check_parameter_types("group_norm", input, weight, bias);
         DType t = compute_type(input.dtype());
@@ -115,6 +115,18 @@ struct GroupNorm : Op<GroupNorm> {
     }
 };
 OP(GroupNorm);
+
+struct NativeGroupNorm : Composite<NativeGroupNorm> {
+    SIG("native_group_norm(Tensor input, Tensor? weight, Tensor? bias, int N, int C, int HxW, int group, float eps) -> (Tensor, Tensor, Tensor)");
+    DOC("Groups of channels of each image normalised; also mean and 1 / sqrt(variance + eps), (N, group).");
+    FORMS(FUNCTION);
+    static Three forward(const Tensor& input, const Tensor& weight, const Tensor& bias, int64_t n, int64_t c, int64_t area, int64_t group, double eps) {
+        auto [y, mean, rstd] = call<GroupNorm>(input, weight, bias, n, c, area, group, eps);
+        DType t = weight ? weight.dtype() : input.dtype();
+        return {y, to(mean, t), to(rstd, t)};
+    }
+};
+OP(NativeGroupNorm);
 
 static Tensor group_norm(const Tensor& input, int64_t groups, const Tensor& weight, const Tensor& bias, double eps) {
     check(input.dim() >= 2, "Expected at least 2 dimensions for input tensor but received ", input.dim());

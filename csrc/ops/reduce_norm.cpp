@@ -57,7 +57,6 @@ static Tensor vector_norm_raw(const Tensor& self, double p, const Dims& dims, bo
 }
 
 static Tensor vector_norm_gradient(const Tensor& g, const Tensor& x, const Tensor& norm, double p) {
-    if (p == 0) return zeros_like(x);
     if (p == 1) return g * sgn(x);
     if (p == 2) return masked_fill(g * x / norm, eq(norm, Scalar(0)), Scalar(0));
     Tensor size = abs(x);
@@ -98,6 +97,7 @@ struct VectorNorm : Op<VectorNorm> {
         return cast_raw(vector_norm_raw(x.dtype() == t ? resolve(x) : cast_raw(x, t), ord.real(), dims, keepdim), to_real(t));
     }
     static Grads backward(Ctx& c, const Tensor& g) {
+        if (c.arg<1>().real() == 0) return Grads(1);  // a count
         Dims dims = c.arg<2>().value_or(Dims());
         int64_t n = int64_t(c.sizes<0>().size());
         Tensor r = vector_norm_gradient(restore_dims(g, dims, n, c.arg<3>()), c.in<0>(), restore_dims(c.out(), dims, n, c.arg<3>()), c.arg<1>().real());

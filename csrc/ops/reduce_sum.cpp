@@ -72,7 +72,7 @@ struct SumToSize : Composite<SumToSize> {
     DOC("The inverse of broadcasting: self summed to the given sizes.");
     FORMS(METHOD);
     static Tensor forward(const Tensor& self, const Dims& size) {
-        if (same(self.sizes(), size)) return self;
+        if (same(self.sizes(), size)) return size.empty() ? rl::sum(self) : self;  // as PyTorch: an integer becomes int64
         int64_t lead = self.dim() - int64_t(size.size());
         bool fits = lead >= 0;
         Dims dims;

@@ -147,11 +147,17 @@ struct Logcumsumexp : Op<Logcumsumexp> {
         check(is_inexact(self.dtype()), Err::NotImplemented, "\"logcumsumexp_out_cpu\" not implemented for '", title(self.dtype()), "'");
         return scan_raw<Scan::LogSumExp>(self, dim, self.dtype());
     }
-    // sum over j >= i of g[j] exp(x[i] - out[j]), in logarithms, for the positive and the negative g apart
+    // sum over j >= i of g[j] exp(x[i] - out[j]): in logarithms, for the positive and the negative g apart; where the
+    // gradient is to be differentiated, as it stands, shifted by the largest out.
     static Grads backward(Ctx& c, const Tensor& g) {
         Tensor x = c.in<0>(), out = c.out();
         if (x.dim() == 0) return {g};
         int64_t dim = c.arg<1>();
+        if (!x.is_complex() && (tls.grad || tls.modes || g->wrapper)) {
+            Tensor top = amax(detach(out), {dim}, true);
+            top = masked_fill(top, eq(abs(top), Scalar(HUGE_VAL)), Scalar(0));
+            return {exp(x - top) * flip(cumsum(flip(g * exp(top - out), {dim}), dim), {dim})};
+        }
         auto later = [&](const Tensor& log_g) { return exp(flip(call<Logcumsumexp>(flip(log_g - out, {dim}), dim), {dim}) + x); };
         if (x.is_complex()) return {conj(later(log(conj(g))))};
         Tensor none = eq(g, Scalar(0)), low = full(Ints(), Scalar(-HUGE_VAL), g.dtype());
@@ -216,6 +222,7 @@ struct Diff : Composite<Diff> {
         check(n >= 0, "order must be non-negative but got ", n);
         int64_t d = wrap_dim(dim, self.dim());
         for (const Tensor* t : {&prepend, &append}) check(!*t || t->dim() == self.dim(), "diff expects prepend or append to be the same dimension as input");
+        if (n == 0) return clone(self);
         Tensor x = self;
         if (prepend || append) {
             Tensors parts;
@@ -223,7 +230,6 @@ struct Diff : Composite<Diff> {
                 if (t) parts.push_back(t);
             x = cat(parts, d);
         }
-        if (n == 0) return clone(x);
         for (int64_t i = 0; i < n; i++) {
             int64_t size = x.sizes()[d];
             if (size == 0) return x;

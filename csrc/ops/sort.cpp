@@ -144,17 +144,21 @@ struct Msort : Composite<Msort> {
 OP(Msort);
 
 // ---------------------------------------------------------------- topk
-// The k best of a row: those before the k-th by key and place, then put in order.
-template <class T> static void top_of_row(const T* x, int64_t n, int64_t k, bool largest, std::vector<Keyed<KeyOf<T>>>& items, T* values, int64_t* indices) {
+// The k best of a row. Keys alone are compared, so which of equal elements come out is the library's choice, as in PyTorch.
+template <class T> static void top_of_row(const T* x, int64_t n, int64_t k, bool largest, bool in_order, std::vector<Keyed<KeyOf<T>>>& items, T* values, int64_t* indices) {
     using K = KeyOf<T>;
     K flip = largest ? ~K(0) : K(0);
+    auto before = [](const Keyed<K>& a, const Keyed<K>& b) { return a.key < b.key; };
     items.resize(size_t(n));
     for (int64_t i = 0; i < n; i++) items[size_t(i)] = {K(sort_key(x[i]) ^ flip), uint32_t(i)};
-    if (k < n) std::nth_element(items.begin(), items.begin() + k, items.end());
-    std::sort(items.begin(), items.begin() + k);
+    if (k * 64 <= n) std::partial_sort(items.begin(), items.begin() + k, items.end(), before);
+    else {
+        std::nth_element(items.begin(), items.begin() + k - 1, items.end(), before);
+        if (in_order) std::sort(items.begin(), items.begin() + k - 1, before);
+    }
     for (int64_t i = 0; i < k; i++) indices[i] = items[size_t(i)].at, values[i] = x[items[size_t(i)].at];
 }
-static ValuesIndices topk_raw(const Tensor& self, int64_t k, int64_t dim, bool largest) {
+static ValuesIndices topk_raw(const Tensor& self, int64_t k, int64_t dim, bool largest, bool in_order) {
     int64_t d = wrap_dim(dim, self.dim());
     check(!self.is_complex(), " topk does not support complex dtypes on CPU");
     check(k >= 0 && k <= (self.dim() ? self.sizes()[d] : 1), "selected index k out of range (topk: k = ", k, " for a dimension of ", self.dim() ? self.sizes()[d] : 1, ")");
@@ -168,7 +172,7 @@ static ValuesIndices topk_raw(const Tensor& self, int64_t k, int64_t dim, bool l
         using T = typename decltype(tag)::type;
         cpu::parallel_for(l.count, std::max<int64_t>(1, kGrain / 8 / l.n), [&](int64_t a, int64_t b) {
             std::vector<Keyed<KeyOf<T>>> items;
-            for (int64_t i = a; i < b; i++) top_of_row(l.memory.data<T>() + i * l.n, l.n, k, largest, items, values.data<T>() + i * k, indices.data<int64_t>() + i * k);
+            for (int64_t i = a; i < b; i++) top_of_row(l.memory.data<T>() + i * l.n, l.n, k, largest, in_order, items, values.data<T>() + i * k, indices.data<int64_t>() + i * k);
         });
     });
     return {cast_raw(finish_lanes(l, values, k), self.dtype()), finish_lanes(l, indices, k)};
@@ -179,7 +183,7 @@ struct Topk : Op<Topk> {
     DOC("The k largest (or smallest) elements along dim, in order, and where they are.");
     FORMS(FUNCTION | METHOD | OUT);
     using Saves = Save<Out<1>>;
-    static ValuesIndices forward(const Tensor& self, int64_t k, int64_t dim, bool largest, bool) { return topk_raw(self, k, dim, largest); }
+    static ValuesIndices forward(const Tensor& self, int64_t k, int64_t dim, bool largest, bool sorted) { return topk_raw(self, k, dim, largest, sorted); }
     static Grads backward(Ctx& c, const Grads& g) { return {selection_gradient(g[0], c.sizes<0>(), c.arg<2>(), true, c.out<1>())}; }
 };
 OP(Topk);

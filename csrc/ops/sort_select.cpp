@@ -12,10 +12,35 @@ template <class T> static void fill_items(const T* x, int64_t n, Items<T>& items
     items.resize(size_t(n));
     for (int64_t i = 0; i < n; i++) items[size_t(i)] = {sort_key(x[i]), uint32_t(i)};
 }
+// Hoare's selection with the middle of three as the pivot, in place (Sedgewick, Algorithms in C). Which of equal elements
+// comes out is PyTorch's choice, too.
+template <class K> static int64_t quick_select(Keyed<K>* a, int64_t n, int64_t k) {
+    int64_t low = 0, high = n - 1;
+    while (high > low + 1) {
+        std::swap(a[(low + high) / 2], a[low + 1]);
+        if (a[low + 1].key > a[high].key) std::swap(a[low + 1], a[high]);
+        if (a[low].key > a[high].key) std::swap(a[low], a[high]);
+        if (a[low + 1].key > a[low].key) std::swap(a[low + 1], a[low]);
+        K pivot = a[low].key;
+        int64_t i = low + 1, j = high;
+        for (;;) {
+            do i++;
+            while (a[i].key < pivot);
+            do j--;
+            while (a[j].key > pivot);
+            if (j < i) break;
+            std::swap(a[i], a[j]);
+        }
+        std::swap(a[low], a[j]);
+        if (j <= k) low = i;
+        if (j >= k) high = j - 1;
+    }
+    if (high == low + 1 && a[low].key > a[high].key) std::swap(a[low], a[high]);
+    return a[k].at;
+}
 template <class T> static int64_t kth(const T* x, int64_t n, int64_t k, Items<T>& items) {
     fill_items(x, n, items);
-    std::nth_element(items.begin(), items.begin() + k, items.end());
-    return items[size_t(k)].at;
+    return quick_select(items.data(), n, k);
 }
 // The lower of the two middle elements. A NaN is the median of its row, or is left out.
 template <class T> static int64_t median_of(const T* x, int64_t n, bool skip_nan, Items<T>& items) {
