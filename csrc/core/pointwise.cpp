@@ -64,6 +64,9 @@ static bool overlaps_badly(const Tensor& out, const Tensor& in) {
 Tensor pointwise_slow(const PointwiseSpec& spec, const Operand* in, const Scalar* params, const Tensor& out, bool inplace) {
     const OpInfo& op = **spec.op;
     int n = spec.n_in;
+    bool only_numbers = true;
+    for (int k = 0; k < n; k++) only_numbers &= !in[k].tensor;
+    check(!only_numbers || spec.numbers, Err::Type, op.name, "() received an invalid combination of arguments - got numbers only, but expected at least one Tensor: ", op.signature);
     DType common = result_type(in, n);
     if (common == DType::Undefined) common = default_dtype();
     if (spec.rule == Rule::Float && !is_inexact(common)) common = default_dtype();

@@ -29,6 +29,7 @@ struct PointwiseSpec {
     uint8_t n_in;
     uint8_t n_params;
     int64_t grain;
+    bool numbers;  // may be called without any tensor
     void (*validate)(const Operand* in, DType common, const Scalar* params);  // raises where an operator has rules of its own
 };
 inline constexpr uint32_t kPointwiseForms = FUNCTION | METHOD | INPLACE | OUT;
@@ -73,12 +74,13 @@ template <class O, int N, class... P> struct PointwiseOp : Op<O> {
     static constexpr bool kReal = false;    // f gives a real number for a complex one
     static constexpr bool kVector = true;   // f works on vectors
     static constexpr bool kMasked = false;  // the first input is a byte, whatever the type of the others
+    static constexpr bool kNumbers = false; // all operands may be numbers
     static constexpr int kInputs = N;
     static constexpr int kParams = sizeof...(P);
     static constexpr int64_t kGrain = 32768;
     static constexpr void (*validate)(const Operand*, DType, const Scalar*) = nullptr;
     static PointwiseSpec spec() {
-        return {&op_info<O>(), kernels_of<O>(), O::kDtypes, O::kBool ? Rule::Bool : O::kRule, O::kReal, N, sizeof...(P), O::kGrain, O::validate};
+        return {&op_info<O>(), kernels_of<O>(), O::kDtypes, O::kBool ? Rule::Bool : O::kRule, O::kReal, N, sizeof...(P), O::kGrain, O::kNumbers, O::validate};
     }
 
     // ---- small operands of one type and shape go straight to the kernel
@@ -124,7 +126,7 @@ template <class O, class... P> struct Unary : PointwiseOp<O, 1, P...> {
             Base::run_small(out, self.impl(), in, 0, p...);
             return out;
         }
-        return into(Tensor(), false, self, p...);
+        return O::into(Tensor(), false, self, p...);
     }
     static Tensor into(const Tensor& out, bool inplace, const Tensor& self, const P&... p) {
         Operand in[] = {self};

@@ -19,6 +19,7 @@ struct AlphaRules {
 struct Add : Binary<Add, Scalar>, AlphaRules {
     SIG("add.Tensor(Operand self, Operand other, *, Scalar alpha=1, Tensor? out=None) -> Tensor");
     DOC("self + alpha * other.");
+    static constexpr bool kNumbers = true;
     template <class V> RL_F V f(V a, V b, const auto* p) {
         if constexpr (std::is_same_v<V, bool>) return a || (b && p[0]);
         else return V(a + b * V(p[0]));
@@ -40,6 +41,7 @@ struct SubtractionRules : AlphaRules {
 struct Sub : Binary<Sub, Scalar>, SubtractionRules {
     SIG("sub.Tensor(Operand self, Operand other, *, Scalar alpha=1, Tensor? out=None) -> Tensor");
     DOC("self - alpha * other.");
+    static constexpr bool kNumbers = true;
     ALIASES("subtract");
     static constexpr uint32_t kDtypes = kAllTypes & ~kBools;
     template <class V> RL_F V f(V a, V b, const auto* p) { return V(a - b * V(p[0])); }
@@ -50,7 +52,7 @@ struct Sub : Binary<Sub, Scalar>, SubtractionRules {
 POINTWISE(Sub);
 
 struct Rsub : Binary<Rsub, Scalar>, SubtractionRules {
-    SIG("rsub.Tensor(Operand self, Operand other, *, Scalar alpha=1) -> Tensor");
+    SIG("rsub.Tensor(Tensor self, Operand other, *, Scalar alpha=1) -> Tensor");
     DOC("other - alpha * self.");
     FORMS(FUNCTION | METHOD);
     static constexpr uint32_t kDtypes = kAllTypes & ~kBools;
@@ -64,6 +66,7 @@ POINTWISE(Rsub);
 struct Mul : Binary<Mul> {
     SIG("mul.Tensor(Operand self, Operand other, *, Tensor? out=None) -> Tensor");
     DOC("self * other.");
+    static constexpr bool kNumbers = true;
     ALIASES("multiply");
     using Saves = Save<In<0, 1>, In<1, 0>>;
     template <class V> RL_F V f(V a, V b) {
@@ -79,6 +82,7 @@ POINTWISE(Mul);
 struct Div : Binary<Div> {
     SIG("div.Tensor(Operand self, Operand other, *, Tensor? out=None) -> Tensor");
     DOC("self / other; the quotient of integers is a floating-point number.");
+    static constexpr bool kNumbers = true;
     ALIASES("divide true_divide");
     static constexpr uint32_t kDtypes = kFloats | kComplexes;
     static constexpr Rule kRule = Rule::Float;
@@ -97,6 +101,7 @@ struct DivisorRules {
 struct FloorDivide : DivisorRules, Binary<FloorDivide> {
     SIG("floor_divide(Operand self, Operand other, *, Tensor? out=None) -> Tensor");
     DOC("The quotient rounded towards minus infinity.");
+    static constexpr bool kNumbers = true;
     using DivisorRules::validate;
     static constexpr uint32_t kDtypes = kInts | kFloats;
     template <class V> RL_F V f(V a, V b) { return floor_divide(a, b); }
@@ -132,7 +137,7 @@ struct Remainder : DivisorRules, Binary<Remainder> {
 POINTWISE(Remainder);
 
 struct Fmod : DivisorRules, Binary<Fmod> {
-    SIG("fmod.Tensor(Operand self, Operand other, *, Tensor? out=None) -> Tensor");
+    SIG("fmod.Tensor(Tensor self, Operand other, *, Tensor? out=None) -> Tensor");
     DOC("The remainder with the dividend's sign, as C's fmod.");
     using DivisorRules::validate;
     using Saves = Save<In<0, 1>, In<1, 1>>;
@@ -219,6 +224,15 @@ struct DivMode : Composite<DivMode> {
     }
 };
 OP(DivMode);
+
+struct ReflectedDiv : Composite<ReflectedDiv> {
+    SIG("__rdiv__(Tensor self, Operand other) -> Tensor");
+    DOC("other / self.");
+    ALIASES("__rtruediv__");
+    FORMS(METHOD);
+    static Tensor forward(const Tensor& self, const Operand& other) { return div(other, self); }
+};
+OP(ReflectedDiv);
 
 Tensor add(const Operand& a, const Operand& b, const Scalar& alpha) { return call<Add>(a, b, alpha); }
 Tensor sub(const Operand& a, const Operand& b, const Scalar& alpha) { return call<Sub>(a, b, alpha); }

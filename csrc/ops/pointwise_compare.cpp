@@ -7,9 +7,9 @@ namespace rl {
 using namespace cpu;
 using namespace cpu::m;
 
-#define COMPARE(Struct, NAME, ALIAS, TEXT, DTYPES, operation)                              \
+#define COMPARE(Struct, NAME, OTHER, ALIAS, TEXT, DTYPES, operation)                              \
     struct Struct : Compare<Struct> {                                                      \
-        SIG(NAME "(Operand self, Operand other, *, Tensor? out=None) -> Tensor");          \
+        SIG(NAME "(Tensor self, " OTHER " other, *, Tensor? out=None) -> Tensor");         \
         DOC(TEXT);                                                                         \
         ALIASES(ALIAS);                                                                    \
         static constexpr uint32_t kDtypes = DTYPES;                                        \
@@ -17,15 +17,15 @@ using namespace cpu::m;
     };                                                                                     \
     POINTWISE(Struct)
 inline constexpr uint32_t kEquality = kAllTypes | kUnsigned, kOrdered = kEquality & ~kComplexes;
-COMPARE(Eq, "eq.Tensor", "", "Whether self equals other.", kEquality, a == b);
-COMPARE(Ne, "ne.Tensor", "not_equal", "Whether self differs from other.", kEquality, a != b);
-COMPARE(Lt, "lt.Tensor", "less", "Whether self is smaller than other.", kOrdered, a < b);
-COMPARE(Le, "le.Tensor", "less_equal", "Whether self is not larger than other.", kOrdered, a <= b);
-COMPARE(Gt, "gt.Tensor", "greater", "Whether self is larger than other.", kOrdered, a > b);
-COMPARE(Ge, "ge.Tensor", "greater_equal", "Whether self is not smaller than other.", kOrdered, a >= b);
-COMPARE(LogicalAnd, "logical_and", "", "Whether both are true (not zero).", kAllTypes, (a != V(0)) & (b != V(0)));
-COMPARE(LogicalOr, "logical_or", "", "Whether one of the two is true (not zero).", kAllTypes, (a != V(0)) | (b != V(0)));
-COMPARE(LogicalXor, "logical_xor", "", "Whether exactly one of the two is true (not zero).", kAllTypes, (a != V(0)) != (b != V(0)));
+COMPARE(Eq, "eq.Tensor", "Operand", "", "Whether self equals other.", kEquality, a == b);
+COMPARE(Ne, "ne.Tensor", "Operand", "not_equal", "Whether self differs from other.", kEquality, a != b);
+COMPARE(Lt, "lt.Tensor", "Operand", "less", "Whether self is smaller than other.", kOrdered, a < b);
+COMPARE(Le, "le.Tensor", "Operand", "less_equal", "Whether self is not larger than other.", kOrdered, a <= b);
+COMPARE(Gt, "gt.Tensor", "Operand", "greater", "Whether self is larger than other.", kOrdered, a > b);
+COMPARE(Ge, "ge.Tensor", "Operand", "greater_equal", "Whether self is not smaller than other.", kOrdered, a >= b);
+COMPARE(LogicalAnd, "logical_and", "Tensor", "", "Whether both are true (not zero).", kAllTypes, (a != V(0)) & (b != V(0)));
+COMPARE(LogicalOr, "logical_or", "Tensor", "", "Whether one of the two is true (not zero).", kAllTypes, (a != V(0)) | (b != V(0)));
+COMPARE(LogicalXor, "logical_xor", "Tensor", "", "Whether exactly one of the two is true (not zero).", kAllTypes, (a != V(0)) != (b != V(0)));
 
 #define TEST(Struct, NAME, FORMS_OF, TEXT, integers, reals, complexes)                \
     struct Struct : Test<Struct> {                                                    \

@@ -140,6 +140,11 @@ struct MakeComplex : Op<MakeComplex> {
         copy_raw(on_storage(r->storage, t, r.sizes(), strides, 1), resolve(im));
         return r;
     }
+    static void into(const Tensor& out, bool, const Tensor& re, const Tensor& im) {
+        Tensor r = forward(re, im);
+        check(out.dtype() == r.dtype(), "Expected object of scalar type ", title(r.dtype()), " but got scalar type ", title(out.dtype()), " for argument 'out'");
+        write_out(*op_info<MakeComplex>(), out, r);
+    }
     static Grads backward(Ctx& c, const Tensor& g) {
         Grads r(2);
         if (c.needs<0>()) r[0] = sum_grad(real(g), c.metas[0]);

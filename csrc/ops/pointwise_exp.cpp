@@ -183,6 +183,7 @@ struct FloatPower : Composite<FloatPower> {
     DOC("self to the power of exponent, in float64 or complex128.");
     FORMS(FUNCTION | METHOD | INPLACE | OUT);
     static Tensor forward(const Operand& self, const Operand& exponent) {
+        check(self.tensor || exponent.tensor, Err::Type, "float_power() received an invalid combination of arguments - got numbers only, but expected at least one Tensor");
         auto complex = [](const Operand& a) { return a.tensor ? a.tensor->is_complex() : a.scalar.is_complex(); };
         DType t = complex(self) || complex(exponent) ? DType::Complex128 : DType::Float64;
         Tensor a = self.tensor ? to(*self.tensor, t) : Tensor(), b = exponent.tensor ? to(*exponent.tensor, t) : Tensor();
@@ -202,7 +203,7 @@ OP(Ldexp);
 struct Frexp : Op<Frexp> {
     SIG("frexp.Tensor(Tensor self, *, Tensor[]? out=None) -> (Tensor mantissa, Tensor exponent)");
     DOC("Mantissas in [0.5, 1) and integer exponents: self = mantissa * 2 ** exponent.");
-    using Saves = Save<Out<1>>;
+    using Saves = Save<In<0>>;
     static std::tuple<Tensor, Tensor> forward(const Tensor& self) {
         check(self.is_floating(), "torch.frexp() only supports floating-point dtypes");
         Tensor mantissa = empty_preserved(self, self.dtype()), exponent = empty_preserved(self, DType::Int32);
@@ -213,7 +214,11 @@ struct Frexp : Op<Frexp> {
         copy_raw(exponent, e);
         return {mantissa, exponent};
     }
-    static Grads backward(Ctx& c, const Grads& g) { return {g[0] ? div(g[0], pow(Scalar(2.0), to(c.out<1>(), g[0].dtype()))) : Tensor()}; }
+    static Grads backward(Ctx& c, const Grads& g) {
+        if (!g[0]) return Grads(1);
+        Tensor exponent = std::get<1>(call<Frexp>(detach(c.in<0>())));
+        return {div(g[0], pow(Scalar(2.0), to(exponent, g[0].dtype())))};
+    }
 };
 OP(Frexp);
 #endif

@@ -14,7 +14,7 @@ struct ExtremumRules {
 };
 #define EXTREMUM(Struct, NAME, TEXT, formula, wins, loses)                                                      \
     struct Struct : ExtremumRules, Binary<Struct> {                                                             \
-        SIG(NAME "(Tensor self, Operand other, *, Tensor? out=None) -> Tensor");                                \
+        SIG(NAME "(Tensor self, Tensor other, *, Tensor? out=None) -> Tensor");                                 \
         DOC(TEXT);                                                                                              \
         FORMS(FUNCTION | METHOD | OUT);                                                                         \
         using ExtremumRules::kDtypes;                                                                           \
@@ -95,9 +95,11 @@ DIVISORS(Lcm, "lcm", "The least common multiple.", lcm);
 struct Nextafter : Binary<Nextafter> {
     SIG("nextafter(Tensor self, Tensor other, *, Tensor? out=None) -> Tensor");
     DOC("The next floating-point number after self in the direction of other.");
-    NO_GRADIENT;
+    using Saves = Save<In<0>, In<1>>;
     static constexpr uint32_t kDtypes = kFloats;
     template <class V> RL_F V f(V a, V b) { return nextafter(a, b); }
+    DSELF(mul(g, ne(c.in<0>(), c.in<1>())));
+    DOTHER(zeros_like(g));
 };
 POINTWISE(Nextafter);
 

@@ -64,7 +64,10 @@ SPECIAL(Lgamma, "lgamma", "special::gammaln", kMethod, "The logarithm of |Gamma(
 
 // ---------------------------------------------------------------- modified Bessel functions of the first kind
 // I1(x) / x, and 1/2 at 0
-[[maybe_unused]] static Tensor quotient(const Tensor& i1, const Tensor& x) { return where(eq(x, 0), Scalar(0.5), div(i1, x)); }
+[[maybe_unused]] static Tensor quotient(const Tensor& i1, const Tensor& x) { 
+    Tensor zero = eq(x, 0);
+    return where(zero, Scalar(0.5), div(i1, where(zero, Scalar(1), x)));
+}
 #ifndef RL_ISA
 static Tensor i0_of(const Tensor& x);
 static Tensor i0e_of(const Tensor& x);

@@ -114,6 +114,11 @@ struct Square : Unary<Square> {
     using Saves = Save<In<0>>;
     static constexpr uint32_t kDtypes = kAllTypes & ~kBools;
     template <class V> RL_F V f(V x) { return square(x); }
+#ifndef RL_ISA
+    static Tensor into(const Tensor& out, bool inplace, const Tensor& self) {
+        return Unary<Square>::into(out, inplace, self.dtype() == DType::Bool ? to(self, DType::Int64) : self);
+    }
+#endif
     DSELF(mul(g, conj(mul(c.in<0>(), 2))));
 };
 
