@@ -7,7 +7,6 @@ An archive `name/` holds `data.pkl`, a pickle in which storages are named by num
 import hashlib
 import importlib
 import io
-import mmap as mmap_module
 import os
 import pickle
 import struct
@@ -22,6 +21,7 @@ from typing import IO, Any, TypeAlias
 
 import rushlight
 from rushlight import _utils, storage
+from rushlight._archive import ALIGNMENT, Archive, write_record
 from rushlight._weights_unpickler import WeightsUnpickler, unsafe_globals
 from rushlight.storage import TypedStorage, UntypedStorage
 
@@ -44,7 +44,6 @@ MAP_LOCATION: TypeAlias = Callable[[Any, str], Any] | str | dict[str, str] | Any
 DEFAULT_PROTOCOL = 2
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL_VERSION = 1001
-_ALIGNMENT = 64
 _DOCUMENTATION = (
     "\n\nCheck the documentation of torch.load to learn more about types accepted by default with weights_only "
     "https://pytorch.org/docs/stable/generated/torch.load.html."
@@ -122,7 +121,7 @@ def get_unsafe_globals_in_checkpoint(f: FILE_LIKE) -> list[str]:
             raise ValueError(
                 "Expected input to be a checkpoint returned by torch.save but got a torchscript checkpoint"
             )
-        with _Archive(file) as archive:
+        with Archive(file) as archive:
             return unsafe_globals(archive.read("data.pkl"), _safe_globals)
 
 
@@ -256,7 +255,7 @@ def _opened(f: FILE_LIKE, mode: str) -> Iterator[Any]:
 
 def _write_archive(file: IO[bytes], name: str, data: bytes, pickler: _Pickler, byteorder: bool) -> None:
     records: list[tuple[str, Any]] = [("data.pkl", data), (".format_version", b"1")]
-    records.append((".storage_alignment", str(_ALIGNMENT).encode()))
+    records.append((".storage_alignment", str(ALIGNMENT).encode()))
     if byteorder:
         records.append(("byteorder", sys.byteorder.encode()))
     for identity, (untyped, _) in pickler.storages.items():
@@ -265,26 +264,12 @@ def _write_archive(file: IO[bytes], name: str, data: bytes, pickler: _Pickler, b
     records.append(("version", b"3\n"))
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for record, content in records:
-            _write_record(archive, f"{name}/{record}", content)
+            write_record(archive, f"{name}/{record}", content)
         digest = hashlib.sha256(data)
         for info in archive.infolist():
             digest.update(struct.pack("<I", info.CRC))
         identity = f"{int.from_bytes(digest.digest()[:16], 'little') % 10**40:040d}"
-        _write_record(archive, f"{name}/.data/serialization_id", identity.encode())
-
-
-def _write_record(archive: zipfile.ZipFile, name: str, content: Any) -> None:
-    """Write a file into the archive so that its content begins at a multiple of 64 bytes."""
-    info = zipfile.ZipInfo(name)  # with the date that zip counts from: the same object makes the same file
-    size = len(content)
-    big = size > 0xF0000000
-    start = archive.fp.tell() + 30 + len(name.encode()) + (20 if big else 0) + 4  # type: ignore[union-attr]
-    padding = -start % _ALIGNMENT
-    info.extra = struct.pack("<HH", 0x4246, padding) + b"Z" * padding
-    info.file_size = size
-    with archive.open(info, "w", force_zip64=big) as record:
-        record.write(content)
-    info.extra = b""  # the list at the end of the archive needs no padding
+        write_record(archive, f"{name}/.data/serialization_id", identity.encode())
 
 
 def _system_info() -> dict[str, Any]:
@@ -346,7 +331,7 @@ def load(
     unpickle = _unpickler_of(weights_only, pickle_load_args)
     with _opened(f, "rb") as file:
         if _is_zip(file):
-            with _Archive(file, map_path=f if mmap else None) as archive:  # type: ignore[arg-type]
+            with Archive(file, map_path=f if mmap else None) as archive:  # type: ignore[arg-type]
                 return _load_archive(archive, map_location, unpickle, weights_only)
         if mmap:
             raise RuntimeError(
@@ -404,70 +389,7 @@ def _is_zip(file: IO[bytes]) -> bool:
     return start == b"PK\x03\x04"
 
 
-class _Archive:
-    """A zip archive's records, without the name of the folder that they are in."""
-
-    def __init__(self, file: IO[bytes], map_path: str | os.PathLike | None = None) -> None:
-        try:
-            self.zip = zipfile.ZipFile(file)
-        except zipfile.BadZipFile:
-            raise RuntimeError(
-                "PytorchStreamReader failed reading zip archive: failed finding central directory. If you are seeing "
-                "this error, there is a high likelihood that your checkpoint file is corrupted. This can happen if the "
-                "checkpoint was not saved properly, was transferred incorrectly, or the file was modified after saving."
-            ) from None
-        self.file = file
-        names = self.zip.namelist()
-        self.folder = names[0].split("/")[0] + "/" if names else ""
-        self.mapped = None
-        if map_path is not None:
-            with open(map_path, "rb") as mapped:  # private: writes stay in this process
-                self.mapped = mmap_module.mmap(mapped.fileno(), 0, access=mmap_module.ACCESS_COPY)
-
-    def __enter__(self) -> "_Archive":
-        return self
-
-    def __exit__(self, *exc: Any) -> None:
-        self.zip.close()
-
-    def has(self, record: str) -> bool:
-        return self.folder + record in self.zip.NameToInfo
-
-    def info(self, record: str) -> zipfile.ZipInfo:
-        if not self.has(record):
-            raise RuntimeError(f"PytorchStreamReader failed locating file {record}: file not found")
-        return self.zip.getinfo(self.folder + record)
-
-    def read(self, record: str) -> bytes:
-        try:
-            return self.zip.read(self.info(record))
-        except zipfile.BadZipFile as error:
-            raise RuntimeError(f"PytorchStreamReader failed reading file {record}: {error}") from None
-
-    def storage(self, record: str, nbytes: int) -> UntypedStorage:
-        """The bytes of a record as a storage."""
-        info = self.info(record)
-        if info.file_size < nbytes:
-            raise RuntimeError(f"the record {record} has {info.file_size} bytes, but its storage needs {nbytes}")
-        if self.mapped is not None and info.compress_type == zipfile.ZIP_STORED and nbytes:
-            self.file.seek(info.header_offset)
-            header = struct.unpack("<4s2B4HL2L2H", self.file.read(30))
-            start = info.header_offset + 30 + header[-2] + header[-1]
-            whole = rushlight.frombuffer(self.mapped, dtype=rushlight.uint8, count=nbytes, offset=start)
-            return whole.untyped_storage()
-        untyped = UntypedStorage(nbytes)
-        if nbytes:
-            view = memoryview(untyped).cast("B")
-            with self.zip.open(info) as source:
-                at = 0
-                while at < nbytes and (count := source.readinto(view[at : at + (1 << 24)])):  # type: ignore[attr-defined]
-                    at += count
-            if at < nbytes:
-                raise RuntimeError(f"PytorchStreamReader failed reading file {record}: it ends too early")
-        return untyped
-
-
-def _load_archive(archive: _Archive, map_location: MAP_LOCATION, unpickle: Callable, weights_only: bool) -> Any:
+def _load_archive(archive: Archive, map_location: MAP_LOCATION, unpickle: Callable, weights_only: bool) -> Any:
     if archive.has("constants.pkl"):
         raise NotImplementedError(
             "this file is a TorchScript archive, which Rushlight cannot run; save the model's state_dict() in PyTorch "
@@ -502,7 +424,7 @@ def _described(description: Any) -> tuple[Any, str, str, int]:
     return dtype, str(key), str(location), count * dtype.itemsize
 
 
-def _needs_swap(archive: _Archive) -> bool:
+def _needs_swap(archive: Archive) -> bool:
     if archive.has("byteorder"):
         order = archive.read("byteorder").decode()
         if order not in ("little", "big"):
