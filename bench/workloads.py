@@ -54,7 +54,14 @@ def train_digit_cnn(torch: Any) -> Step:
     """A training step of a small convolutional network on 64 images of 28 x 28."""
     nn, F = torch.nn, torch.nn.functional
     model = nn.Sequential(
-        nn.Conv2d(1, 16, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(800, 10)
+        nn.Conv2d(1, 16, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(800, 10),
     )
     opt = torch.optim.Adam(model.parameters())
     x, y = torch.randn(64, 1, 28, 28), torch.randint(0, 10, (64,))
@@ -85,7 +92,9 @@ def train_mlp_256(torch: Any) -> Step:
 def loader(torch: Any) -> Step:
     """An epoch over 10,000 rows in shuffled batches of 128."""
     data = torch.utils.data
-    batches = data.DataLoader(data.TensorDataset(torch.randn(10000, 16), torch.arange(10000)), batch_size=128, shuffle=True)
+    batches = data.DataLoader(
+        data.TensorDataset(torch.randn(10000, 16), torch.arange(10000)), batch_size=128, shuffle=True
+    )
 
     def step() -> None:
         for _ in batches:

@@ -54,7 +54,9 @@ def load(seed: int) -> tuple[TensorDataset, TensorDataset, TensorDataset]:
     labels = torch.from_numpy(digits.target.astype(np.int64))
     n = len(labels)
     sizes = [int(0.6 * n), int(0.15 * n)]
-    parts = random_split(TensorDataset(images, labels), [*sizes, n - sum(sizes)], generator=torch.Generator().manual_seed(seed))
+    parts = random_split(
+        TensorDataset(images, labels), [*sizes, n - sum(sizes)], generator=torch.Generator().manual_seed(seed)
+    )
     index = [torch.tensor(list(p.indices)) for p in parts]
     train, validation, test = (TensorDataset(images[i], labels[i]) for i in index)
     return train, validation, test
@@ -76,7 +78,9 @@ def evaluate(model: nn.Module, data: TensorDataset) -> tuple[float, float, torch
     return F.cross_entropy(logits, labels).item(), (predicted == labels).float().mean().item(), predicted
 
 
-def train(model: nn.Module, data: TensorDataset, validation: TensorDataset, epochs: int, patience: int = 12) -> dict[str, list[float]]:
+def train(
+    model: nn.Module, data: TensorDataset, validation: TensorDataset, epochs: int, patience: int = 12
+) -> dict[str, list[float]]:
     """Trains until the validation loss has not improved for `patience` epochs; keeps the best weights."""
     loader = DataLoader(data, batch_size=32, shuffle=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-3)
@@ -171,7 +175,9 @@ def main() -> None:
     again.load_state_dict(torch.load(args.out / "model.pt"))
     if not torch.equal(evaluate(again, test)[2], predicted):
         raise RuntimeError("the reloaded model predicts otherwise")
-    print(f"{len(history['train'])} epochs, {time.perf_counter() - start:.1f} s; curves, predictions and the model are in {args.out}/")
+    print(
+        f"{len(history['train'])} epochs, {time.perf_counter() - start:.1f} s; curves, predictions and the model are in {args.out}/"
+    )
     print(f"test accuracy: {100 * accuracy:.1f} %")
 
 

@@ -19,7 +19,9 @@ torch.manual_seed(0)
 n = 200
 angle = torch.rand(2, n) * 3 * math.pi + 0.5
 side = torch.tensor([[0.0], [math.pi]])
-points = torch.stack([angle * torch.cos(angle + side), angle * torch.sin(angle + side)], -1) / 10 + 0.02 * torch.randn(2, n, 2)
+points = torch.stack([angle * torch.cos(angle + side), angle * torch.sin(angle + side)], -1) / 10 + 0.02 * torch.randn(
+    2, n, 2
+)
 x = points.reshape(-1, 2)
 y = torch.arange(2).repeat_interleave(n)
 

@@ -34,7 +34,12 @@ def set_printoptions(
     if profile is not None:
         values = {"default": (4, 1000, 3, 80), "short": (2, 1000, 2, 80), "full": (4, math.inf, 3, 80)}[profile]
         PRINT_OPTS.precision, PRINT_OPTS.threshold, PRINT_OPTS.edgeitems, PRINT_OPTS.linewidth = values
-    for name, value in (("precision", precision), ("threshold", threshold), ("edgeitems", edgeitems), ("linewidth", linewidth)):
+    for name, value in (
+        ("precision", precision),
+        ("threshold", threshold),
+        ("edgeitems", edgeitems),
+        ("linewidth", linewidth),
+    ):
         if value is not None:
             setattr(PRINT_OPTS, name, value)
     PRINT_OPTS.sci_mode = sci_mode
@@ -98,7 +103,9 @@ def _summarized(x: Tensor) -> Tensor:
         return x
     if x.dim() == 1:
         return _C._functions.cat((x[:edge], x[-edge:])) if x.size(0) > 2 * edge else x
-    rows = [x[i] for i in range(edge)] + [x[i] for i in range(len(x) - edge, len(x))] if x.size(0) > 2 * edge else list(x)
+    rows = (
+        [x[i] for i in range(edge)] + [x[i] for i in range(len(x) - edge, len(x))] if x.size(0) > 2 * edge else list(x)
+    )
     return _C._functions.stack([_summarized(r) for r in rows])
 
 

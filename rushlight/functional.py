@@ -132,7 +132,12 @@ def get_default_device() -> Any:
 def set_default_tensor_type(t: Any) -> None:
     """The old way to set the default dtype: by a tensor type or its name."""
     name = t if isinstance(t, str) else getattr(t, "__name__", str(t))
-    kinds = {"FloatTensor": _C.float32, "DoubleTensor": _C.float64, "HalfTensor": _C.float16, "BFloat16Tensor": _C.bfloat16}
+    kinds = {
+        "FloatTensor": _C.float32,
+        "DoubleTensor": _C.float64,
+        "HalfTensor": _C.float16,
+        "BFloat16Tensor": _C.bfloat16,
+    }
     short = name.rsplit(".", 1)[-1]
     if short not in kinds:
         raise TypeError(f"only floating-point types are supported as the default type, not {name}")
@@ -149,7 +154,13 @@ def typename(obj: Any) -> str:
 
 
 # Settings that programs write and read. Every operator is deterministic, and float32 products are computed in float32.
-_settings: dict[str, Any] = {"deterministic": False, "warn_only": False, "precision": "highest", "warn_always": False, "interop": 1}
+_settings: dict[str, Any] = {
+    "deterministic": False,
+    "warn_only": False,
+    "precision": "highest",
+    "warn_always": False,
+    "interop": 1,
+}
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
@@ -171,7 +182,9 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
     """0 or "default", 1 or "warn", 2 or "error"."""
     modes = {"default": 0, "warn": 1, "error": 2, 0: 0, 1: 1, 2: 2}
     if debug_mode not in modes:
-        raise RuntimeError(f"invalid value of debug_mode, expected one of `default`, `warn`, `error`, but got {debug_mode}")
+        raise RuntimeError(
+            f"invalid value of debug_mode, expected one of `default`, `warn`, `error`, but got {debug_mode}"
+        )
     level = modes[debug_mode]
     use_deterministic_algorithms(level > 0, warn_only=level == 1)
 
@@ -182,7 +195,7 @@ def get_deterministic_debug_mode() -> int:
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """"highest", "high" or "medium" are recorded; products of float32 are computed in float32."""
+    """ "highest", "high" or "medium" are recorded; products of float32 are computed in float32."""
     if precision not in ("highest", "high", "medium"):
         raise RuntimeError(f"float32_matmul_precision must be one of highest, high, medium, not {precision}")
     _settings["precision"] = precision

@@ -43,7 +43,9 @@ class _Namespace:
 
     def __getattr__(self, name: str) -> Any:
         if self._name != "aten" or name.startswith("__"):
-            raise AttributeError(f"'torch.ops.{self._name}' has no '{name}': custom operator libraries are not supported")
+            raise AttributeError(
+                f"'torch.ops.{self._name}' has no '{name}': custom operator libraries are not supported"
+            )
         packet = _Packet(name)
         setattr(self, name, packet)
         return packet

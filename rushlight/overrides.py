@@ -51,7 +51,9 @@ def _call_override(func: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         if result is not NotImplemented:
             return result
     names = ", ".join(t.__name__ for t in types)
-    raise TypeError(f"no implementation found for '{resolve_name(func)}' on types that implement __torch_function__: [{names}]")
+    raise TypeError(
+        f"no implementation found for '{resolve_name(func)}' on types that implement __torch_function__: [{names}]"
+    )
 
 
 def _wrap_subclass(cls: type, value: Any) -> Any:
@@ -61,7 +63,9 @@ def _wrap_subclass(cls: type, value: Any) -> Any:
         return value.as_subclass(cls)
     if isinstance(value, (list, tuple)):
         items = [_wrap_subclass(cls, v) for v in value]
-        return type(value)(items) if not hasattr(value, "_fields") and type(value) in (list, tuple) else type(value)(items)
+        return (
+            type(value)(items) if not hasattr(value, "_fields") and type(value) in (list, tuple) else type(value)(items)
+        )
     return value
 
 
@@ -77,7 +81,9 @@ class _Disabled:
         _C._set_function_modes(self.before)
 
 
-def _default_torch_function(cls: type, func: Callable, types: tuple, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
+def _default_torch_function(
+    cls: type, func: Callable, types: tuple, args: tuple = (), kwargs: dict[str, Any] | None = None
+) -> Any:
     """What Tensor itself does: calls func and returns its results in the subclass."""
     if not all(issubclass(cls, t) for t in types):
         return NotImplemented
@@ -85,7 +91,9 @@ def _default_torch_function(cls: type, func: Callable, types: tuple, args: tuple
 
     def lower(value: Any) -> Any:
         if isinstance(value, Tensor) and type(value) is not Tensor:
-            return _C._as_subclass(Tensor, value) if not value.is_leaf or not value.requires_grad else _leaf_alias(value)
+            return (
+                _C._as_subclass(Tensor, value) if not value.is_leaf or not value.requires_grad else _leaf_alias(value)
+            )
         if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
             return type(value)(lower(v) for v in value)
         return value
@@ -111,8 +119,12 @@ def get_default_nowrap_functions() -> set[Callable]:
 class TorchFunctionMode:
     """A context in which every call of an operator goes to `__torch_function__` of the mode."""
 
-    def __torch_function__(self, func: Callable, types: tuple, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
-        raise NotImplementedError("TorchFunctionMode: define __torch_function__(self, func, types, args=(), kwargs=None)")
+    def __torch_function__(
+        self, func: Callable, types: tuple, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        raise NotImplementedError(
+            "TorchFunctionMode: define __torch_function__(self, func, types, args=(), kwargs=None)"
+        )
 
     def __enter__(self) -> TorchFunctionMode:
         _modes.append(self)
@@ -130,7 +142,9 @@ class _DeviceMode(TorchFunctionMode):
     def __init__(self, device: Any) -> None:
         self.device = device
 
-    def __torch_function__(self, func: Callable, types: tuple, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
+    def __torch_function__(
+        self, func: Callable, types: tuple, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         kwargs = dict(kwargs or {})
         if getattr(func, "__name__", "") in _FACTORIES and kwargs.get("device") is None:
             kwargs["device"] = self.device

@@ -17,7 +17,9 @@ _f = _C._functions
 
 
 # ---------------------------------------------------------------- making
-def tensor(data: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
+def tensor(
+    data: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
+) -> Tensor:
     """A tensor with a copy of data: a number, nested sequences, an array. Raises ValueError for ragged sequences."""
     if isinstance(data, Tensor):
         warnings.warn(
@@ -39,7 +41,9 @@ def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Tens
     return _C.tensor(data, dtype, device, False)
 
 
-def asarray(obj: Any, *, dtype: dtype | None = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False) -> Tensor:
+def asarray(
+    obj: Any, *, dtype: dtype | None = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+) -> Tensor:
     """obj as a tensor: shares memory where copy is not True. Raises ValueError where copy is False and impossible."""
     if isinstance(obj, Tensor):
         result = obj
@@ -165,7 +169,13 @@ def _method(f: Callable) -> Callable:
 
 
 @_method
-def backward(self: Tensor, gradient: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None) -> None:
+def backward(
+    self: Tensor,
+    gradient: Tensor | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
     """Adds the gradients of self with respect to the graph's leaves to their `.grad`."""
     if gradient is None and not retain_graph and not create_graph and inputs is None and not _C._interpreters():
         return self._backward_simple()
@@ -204,7 +214,9 @@ def retain_grad(self: Tensor) -> None:
 def detach_(self: Tensor) -> Tensor:
     """Cuts self off from its history, in place."""
     if self._base is not None:
-        raise RuntimeError("Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, it is not supported.")
+        raise RuntimeError(
+            "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, it is not supported."
+        )
     self._forget_history()
     return self
 
@@ -347,7 +359,9 @@ def cpu(self: Tensor, memory_format: Any = _C.preserve_format) -> Tensor:
 
 
 @_method
-def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = _C.preserve_format) -> Tensor:
+def cuda(
+    self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = _C.preserve_format
+) -> Tensor:
     """Raises AssertionError: there is no CUDA."""
     raise AssertionError("Torch not compiled with CUDA enabled")
 
@@ -359,7 +373,16 @@ def new(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 
 @_method
-def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: bool = False) -> Tensor:
+def new_tensor(
+    self: Tensor,
+    data: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    layout: Any = None,
+    pin_memory: bool = False,
+) -> Tensor:
     """A tensor with a copy of data, of self's dtype unless told otherwise."""
     return _C.tensor(data, dtype or self.dtype, device, requires_grad)
 
@@ -367,7 +390,9 @@ def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, device: Any = None
 @_method
 def share_memory_(self: Tensor) -> Tensor:
     """Raises NotImplementedError: memory is not shared between processes."""
-    raise NotImplementedError("share_memory_() is not there: send tensors to other processes by pickling, which copies them")
+    raise NotImplementedError(
+        "share_memory_() is not there: send tensors to other processes by pickling, which copies them"
+    )
 
 
 @_method
@@ -423,7 +448,9 @@ def map_(self: Tensor, other: Tensor, callable: Callable) -> Tensor:
 
 @_method
 def __torch_dispatch__(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-    raise NotImplementedError("subclasses with __torch_dispatch__ are not supported: use utils._python_dispatch.TorchDispatchMode, or __torch_function__")
+    raise NotImplementedError(
+        "subclasses with __torch_dispatch__ are not supported: use utils._python_dispatch.TorchDispatchMode, or __torch_function__"
+    )
 
 
 def _torch_function(cls: type, func: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None) -> Any:
@@ -478,7 +505,9 @@ def _matrix_transpose(x: Tensor) -> Tensor:
 
 def _hermitian(x: Tensor) -> Tensor:
     if x.dim() not in (0, 2):
-        raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {x.dim()}-D tensor. For batches of matrices, consider using tensor.mH")
+        raise RuntimeError(
+            f"tensor.H is only supported on matrices (2-D tensors). Got {x.dim()}-D tensor. For batches of matrices, consider using tensor.mH"
+        )
     return x.conj() if x.dim() == 0 else x.transpose(0, 1).conj()
 
 
@@ -501,4 +530,3 @@ def set_printoptions(*args: Any, **kwargs: Any) -> None:
     from rushlight import _tensor_str
 
     _tensor_str.set_printoptions(*args, **kwargs)
-

@@ -45,7 +45,10 @@ def test_promotion_table_matches_numpy_where_they_agree():
     numpy_names = ["bool", "uint8", "int8", "int16", "int32", "int64", "float32", "float64", "complex64", "complex128"]
     for a in numpy_names:
         for b in numpy_names:
-            kinds = {getattr(torch, a).is_floating_point or getattr(torch, a).is_complex, getattr(torch, b).is_floating_point or getattr(torch, b).is_complex}
+            kinds = {
+                getattr(torch, a).is_floating_point or getattr(torch, a).is_complex,
+                getattr(torch, b).is_floating_point or getattr(torch, b).is_complex,
+            }
             if kinds == {True, False}:
                 continue  # NumPy widens floats for integers, PyTorch does not
             expected = np.promote_types(a, b).name
@@ -190,7 +193,9 @@ def test_results_do_not_depend_on_the_number_of_threads(n):
 
 def test_a_lower_instruction_set_can_be_forced():
     code = "import rushlight as t; assert t._C._isa() == 'base'; print(t.ones(100).exp().sum().item())"
-    out = subprocess.run([sys.executable, "-c", code], env={**os.environ, "RUSHLIGHT_ISA": "base"}, capture_output=True, text=True)
+    out = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "RUSHLIGHT_ISA": "base"}, capture_output=True, text=True
+    )
     assert out.returncode == 0, out.stderr
     assert abs(float(out.stdout) - 271.828) < 1e-2
 

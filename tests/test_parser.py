@@ -27,7 +27,11 @@ x = torch.ones(3)
         (lambda: torch.cat(x), TypeError, "tuple of Tensors"),
         (lambda: torch.cat([x, 1]), TypeError, "tuple of Tensors"),
         (lambda: x.sum(5), IndexError, r"Dimension out of range \(expected to be in range of \[-1, 0\], but got 5\)"),
-        (lambda: x + torch.ones(4), RuntimeError, r"size of tensor a \(3\) must match the size of tensor b \(4\) at non-singleton dimension 0"),
+        (
+            lambda: x + torch.ones(4),
+            RuntimeError,
+            r"size of tensor a \(3\) must match the size of tensor b \(4\) at non-singleton dimension 0",
+        ),
         (lambda: x.view(2), RuntimeError, "shape '\\[2\\]' is invalid for input of size 3"),
         (lambda: torch.device("nowhere"), RuntimeError, "device type at start of device string: nowhere"),
         (lambda: torch.zeros(2, device="cuda"), AssertionError, "not compiled with CUDA"),
@@ -80,7 +84,12 @@ def test_numbers_of_numpy_are_numbers():
 
 
 def test_sizes_as_arguments_or_as_one_list():
-    assert torch.zeros(2, 3).shape == torch.zeros((2, 3)).shape == torch.zeros([2, 3]).shape == torch.zeros(size=(2, 3)).shape
+    assert (
+        torch.zeros(2, 3).shape
+        == torch.zeros((2, 3)).shape
+        == torch.zeros([2, 3]).shape
+        == torch.zeros(size=(2, 3)).shape
+    )
     y = torch.zeros(2, 3, 4)
     assert y.permute(2, 0, 1).shape == y.permute((2, 0, 1)).shape == (4, 2, 3)
     assert y.view(-1).shape == (24,) and y.reshape(6, -1).shape == (6, 4)

@@ -1,7 +1,7 @@
 """Writes or checks the list of conformance rows that pass.
 
-    python tools/conformance_rows.py write tests/conformance_floor.txt FOLDER     FOLDER holds ops.json, modules.json, optims.json
-    python tools/conformance_rows.py check tests/conformance_floor.txt FOLDER     exits 1 where a listed row fails
+python tools/conformance_rows.py write tests/conformance_floor.txt FOLDER     FOLDER holds ops.json, modules.json, optims.json
+python tools/conformance_rows.py check tests/conformance_floor.txt FOLDER     exits 1 where a listed row fails
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Makes the type stubs from the registry: rushlight/_C.pyi (Tensor and the native types) and rushlight/__init__.pyi.
 
-    python tools/stubs.py            writes them
-    python tools/stubs.py --check    exits 1 where they are not up to date
+python tools/stubs.py            writes them
+python tools/stubs.py --check    exits 1 where they are not up to date
 """
 
 from __future__ import annotations
@@ -136,26 +136,56 @@ def core_stub(torch: object) -> str:
     registry = torch._C._registry()
     lines = [HEAD + COMMON.replace("from typing import Any", "from typing import Any, overload"), ""]
     for name in ("dtype", "device", "layout", "memory_format", "Generator", "UntypedStorage", "OpOverload", "Node"):
-        lines += [f"class {name}:", "    def __init__(self, *args: Any, **kwargs: Any) -> None: ...", "    def __getattr__(self, name: _str) -> Any: ...", ""]
-    lines += ["class Size(tuple[_int, ...]):", "    def numel(self) -> _int: ...", "", "class OutOfMemoryError(RuntimeError): ...", ""]
-    lines += ["class Tensor:", "    def __init__(self, *args: Any, **kwargs: Any) -> None: ...", "    def __getattr__(self, name: _str) -> Any: ..."]
+        lines += [
+            f"class {name}:",
+            "    def __init__(self, *args: Any, **kwargs: Any) -> None: ...",
+            "    def __getattr__(self, name: _str) -> Any: ...",
+            "",
+        ]
+    lines += [
+        "class Size(tuple[_int, ...]):",
+        "    def numel(self) -> _int: ...",
+        "",
+        "class OutOfMemoryError(RuntimeError): ...",
+        "",
+    ]
+    lines += [
+        "class Tensor:",
+        "    def __init__(self, *args: Any, **kwargs: Any) -> None: ...",
+        "    def __getattr__(self, name: _str) -> Any: ...",
+    ]
     sets = by_name(registry, "")
     native = set()
     for name, ops in sets.items():
         if any(op["forms"] & METHOD for op in ops) and hasattr(torch.Tensor, name):
             native |= {name, name + "_"}
-            lines += ["    " + x for x in definitions((op for op in ops if any(p["name"] == "self" for p in op["params"])), True, False)]
+            lines += [
+                "    " + x
+                for x in definitions((op for op in ops if any(p["name"] == "self" for p in op["params"])), True, False)
+            ]
             if hasattr(torch.Tensor, name + "_") and (name + "_") not in sets:
                 lines += ["    " + x for x in definitions((op for op in ops if op["forms"] & INPLACE), True, True)]
     for name, value in sorted(vars(torch.Tensor).items()):
-        if name in native or name in ("__new__", "__init__", "__doc__", "__module__", "__getattribute__", "__dict__", "__weakref__", "__hash__", "__class__"):
+        if name in native or name in (
+            "__new__",
+            "__init__",
+            "__doc__",
+            "__module__",
+            "__getattribute__",
+            "__dict__",
+            "__weakref__",
+            "__hash__",
+            "__class__",
+        ):
             continue
         if name.startswith("__") and name in vars(object):
             continue
         if isinstance(value, property) or type(value).__name__ in ("getset_descriptor", "member_descriptor"):
             lines.append(f"    {name}: Any")
         elif callable(value) and name not in dir(builtins):
-            lines.append(f"    def {name}({python_signature(value) if not type(value).__name__.startswith(('wrapper', 'method_d')) else 'self, *args: Any, **kwargs: Any'}) -> Any: ...")
+            lines.append(
+                f"    def {name}({python_signature(value) if not type(value).__name__.startswith(('wrapper', 'method_d')) else 'self, *args: Any, **kwargs: Any'}) -> Any: ..."
+            )
     lines += ["", "def __getattr__(name: _str) -> Any: ...", ""]
     return "\n".join(lines)
 
@@ -164,9 +194,13 @@ def package_stub(torch: object) -> str:
     """rushlight/__init__.pyi"""
     registry = torch._C._registry()
     lines = [HEAD + COMMON.replace("from typing import Any", "from typing import Any, overload"), ""]
-    lines.append("from rushlight._C import Generator, OutOfMemoryError, Size, Tensor, device, dtype, layout, memory_format\n")
+    lines.append(
+        "from rushlight._C import Generator, OutOfMemoryError, Size, Tensor, device, dtype, layout, memory_format\n"
+    )
     lines += ["__version__: _str", "e: _float", "pi: _float", "inf: _float", "nan: _float", "newaxis: None"]
-    for name in sorted(n for n in dir(torch._C) if isinstance(getattr(torch._C, n), (torch.dtype, torch.layout, torch.memory_format))):
+    for name in sorted(
+        n for n in dir(torch._C) if isinstance(getattr(torch._C, n), (torch.dtype, torch.layout, torch.memory_format))
+    ):
         lines.append(f"{name}: {type(getattr(torch._C, name)).__name__}")
     done = set()
     for name, ops in by_name(registry, "").items():
@@ -178,8 +212,21 @@ def package_stub(torch: object) -> str:
         if name.startswith("_") or name in done or f"{name}:" in "\n".join(lines[:60]) or inspect.ismodule(value):
             continue
         if inspect.isclass(value):
-            if value.__name__ not in ("Tensor", "Size", "device", "dtype", "layout", "memory_format", "OutOfMemoryError", "Generator"):
-                lines += [f"class {name}:", "    def __init__(self, *args: Any, **kwargs: Any) -> None: ...", "    def __getattr__(self, name: _str) -> Any: ..."]
+            if value.__name__ not in (
+                "Tensor",
+                "Size",
+                "device",
+                "dtype",
+                "layout",
+                "memory_format",
+                "OutOfMemoryError",
+                "Generator",
+            ):
+                lines += [
+                    f"class {name}:",
+                    "    def __init__(self, *args: Any, **kwargs: Any) -> None: ...",
+                    "    def __getattr__(self, name: _str) -> Any: ...",
+                ]
         elif callable(value):
             lines.append(f"def {name}({python_signature(value)}) -> Any: ...")
     lines += ["def __getattr__(name: _str) -> Any: ...", ""]

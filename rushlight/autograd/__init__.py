@@ -50,7 +50,9 @@ def backward(
         raise RuntimeError("backward() called inside a functorch transform. This is not supported; use func.grad")
     if grad_variables is not None:
         if grad_tensors is not None:
-            raise RuntimeError("`grad_tensors` and `grad_variables` (deprecated) arguments both passed to `backward()`. Please only use `grad_tensors`.")
+            raise RuntimeError(
+                "`grad_tensors` and `grad_variables` (deprecated) arguments both passed to `backward()`. Please only use `grad_tensors`."
+            )
         grad_tensors = grad_variables
     tensors = _tuple(tensors, "tensors")
     targets = () if inputs is None else _tuple(inputs, "inputs")
@@ -78,7 +80,9 @@ def grad(
     allow_unused (None then) or materialize_grads (zeros then).
     """
     if materialize_grads and allow_unused is False:
-        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
     outputs, inputs = _tuple(outputs, "outputs"), _tuple(inputs, "inputs")
     grads = None if grad_outputs is None else _tuple(grad_outputs, "grad_outputs")
     retain = create_graph if retain_graph is None else retain_graph

@@ -55,9 +55,13 @@ class _Backward(FunctionCtx):
         cls = self._forward_cls
         user = cls.backward if cls.backward is not Function.backward else cls.vjp
         if cls.backward is not Function.backward and cls.vjp is not Function.vjp:
-            raise RuntimeError("Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only implement one of them.")
+            raise RuntimeError(
+                "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only implement one of them."
+            )
         if user is Function.vjp:
-            raise NotImplementedError("You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD.")
+            raise NotImplementedError(
+                "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD."
+            )
         if self.materialize_grads:
             made = _C._function_results(self._node_ref())
             filled = []
@@ -82,12 +86,16 @@ class _Backward(FunctionCtx):
             result = result[:expected]
         name = type(self).__name__
         if len(result) != expected:
-            raise RuntimeError(f"function {name} returned an incorrect number of gradients (expected {expected}, got {len(result)})")
+            raise RuntimeError(
+                f"function {name} returned an incorrect number of gradients (expected {expected}, got {len(result)})"
+            )
         for i, (g, is_tensor) in enumerate(zip(result, self._is_tensor, strict=True)):
             if g is not None and not isinstance(g, Tensor):
                 raise TypeError(f"function {name}: expected a Tensor or None as gradient {i}, got {type(g).__name__}")
             if g is not None and not is_tensor:
-                raise RuntimeError(f"function {name} returned a gradient different from None at position {i + 1}, but the corresponding forward input was not a Variable")
+                raise RuntimeError(
+                    f"function {name} returned a gradient different from None at position {i + 1}, but the corresponding forward input was not a Variable"
+                )
         return result
 
 
@@ -112,7 +120,9 @@ class Function:
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise RuntimeError("Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd function with static forward method.")
+        raise RuntimeError(
+            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd function with static forward method."
+        )
 
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
@@ -127,7 +137,9 @@ class Function:
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
         """Gradients with respect to forward's arguments."""
-        raise NotImplementedError("You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD.")
+        raise NotImplementedError(
+            "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD."
+        )
 
     @staticmethod
     def vjp(ctx: Any, *grad_outputs: Any) -> Any:
@@ -137,7 +149,9 @@ class Function:
     @staticmethod
     def jvp(ctx: Any, *grad_inputs: Any) -> Any:
         """Tangents of the outputs (forward mode)."""
-        raise NotImplementedError("You must implement the jvp function for custom autograd.Function to use it with forward mode AD.")
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
+        )
 
     @classmethod
     @functools.cache
@@ -229,7 +243,9 @@ def once_differentiable(fn: Callable) -> Callable:
             return outputs
         single = not isinstance(outputs, tuple)
         items = (outputs,) if single else outputs
-        barred = tuple(_Once.apply(o, *[a for a in args if isinstance(a, Tensor)]) if isinstance(o, Tensor) else o for o in items)
+        barred = tuple(
+            _Once.apply(o, *[a for a in args if isinstance(a, Tensor)]) if isinstance(o, Tensor) else o for o in items
+        )
         return barred[0] if single else barred
 
     return wrapper

@@ -17,7 +17,9 @@ def _pack(value: Any, what: str) -> tuple[bool, tuple[Tensor, ...]]:
     items = (value,) if single else tuple(value)
     for i, x in enumerate(items):
         if not isinstance(x, Tensor):
-            raise TypeError(f"The {what} must be either a Tensor or a tuple of Tensors but the value at index {i} has type {type(x)}.")
+            raise TypeError(
+                f"The {what} must be either a Tensor or a tuple of Tensors but the value at index {i} has type {type(x)}."
+            )
     return single, items
 
 
@@ -25,17 +27,25 @@ def _fresh(inputs: tuple[Tensor, ...], create_graph: bool) -> tuple[Tensor, ...]
     return tuple(x.view_as(x) if create_graph and x.requires_grad else x.detach().requires_grad_(True) for x in inputs)
 
 
-def _grad(outputs: tuple, inputs: tuple, grads: tuple | None, create_graph: bool, strict: bool = False) -> tuple[Tensor, ...]:
-    pairs = [(o, None if grads is None else g) for o, g in zip(outputs, grads or outputs, strict=True) if o.requires_grad]
+def _grad(
+    outputs: tuple, inputs: tuple, grads: tuple | None, create_graph: bool, strict: bool = False
+) -> tuple[Tensor, ...]:
+    pairs = [
+        (o, None if grads is None else g) for o, g in zip(outputs, grads or outputs, strict=True) if o.requires_grad
+    ]
     if not pairs:
         if strict:
-            raise RuntimeError("The output of the user-provided function is independent of the input. This is not allowed in strict mode.")
+            raise RuntimeError(
+                "The output of the user-provided function is independent of the input. This is not allowed in strict mode."
+            )
         return tuple(_f.zeros_like(x) for x in inputs)
     outs = tuple(o for o, _ in pairs)
     seeds = None if grads is None else tuple(g for _, g in pairs)
     result = _C._run_backward(outs, seeds, True, create_graph, inputs, True, False)
     if strict and any(g is None for g in result):
-        raise RuntimeError("The output of the user-provided function is independent of an input. This is not allowed in strict mode.")
+        raise RuntimeError(
+            "The output of the user-provided function is independent of an input. This is not allowed in strict mode."
+        )
     return tuple(_f.zeros_like(x) if g is None else g for g, x in zip(result, inputs, strict=True))
 
 
@@ -58,7 +68,9 @@ def _vectors(v: Any, like: tuple[Tensor, ...], what: str) -> tuple[Tensor, ...]:
     return vs
 
 
-def vjp(func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
+def vjp(
+    func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
     """(func(*inputs), v times the Jacobian)."""
     with enable_grad():
         single_in, ins = _pack(inputs, "inputs")
@@ -69,7 +81,9 @@ def vjp(func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, 
     return _unpack(_settle(outs, create_graph), single_out), _unpack(_settle(result, create_graph), single_in)
 
 
-def jvp(func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
+def jvp(
+    func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
     """(func(*inputs), the Jacobian times v), by differentiating the vjp with respect to its vector."""
     with enable_grad():
         _, ins = _pack(inputs, "inputs")
@@ -82,7 +96,14 @@ def jvp(func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, 
     return _unpack(_settle(outs, create_graph), single_out), _unpack(_settle(result, create_graph), single_out)
 
 
-def jacobian(func: Callable, inputs: Any, create_graph: bool = False, strict: bool = False, vectorize: bool = False, strategy: str = "reverse-mode") -> Any:
+def jacobian(
+    func: Callable,
+    inputs: Any,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    strategy: str = "reverse-mode",
+) -> Any:
     """The Jacobian: for each output and input a tensor of shape output.shape + input.shape."""
     with enable_grad():
         single_in, ins = _pack(inputs, "inputs")
@@ -94,16 +115,26 @@ def jacobian(func: Callable, inputs: Any, create_graph: bool = False, strict: bo
             for j in range(out.numel()):
                 seed = _f.zeros_like(out).reshape(-1)
                 seed[j] = 1
-                for column, g in zip(columns, _grad((out,), ins, (seed.reshape(out.shape),), create_graph, strict), strict=True):
+                for column, g in zip(
+                    columns, _grad((out,), ins, (seed.reshape(out.shape),), create_graph, strict), strict=True
+                ):
                     column.append(g)
             shaped = tuple(
-                (_f.stack(column) if column else x.new_zeros((0, *x.shape))).reshape((*out.shape, *x.shape)) for column, x in zip(columns, ins, strict=True)
+                (_f.stack(column) if column else x.new_zeros((0, *x.shape))).reshape((*out.shape, *x.shape))
+                for column, x in zip(columns, ins, strict=True)
             )
             rows.append(_unpack(_settle(shaped, create_graph), single_in))
     return rows[0] if single_out else tuple(rows)
 
 
-def hessian(func: Callable, inputs: Any, create_graph: bool = False, strict: bool = False, vectorize: bool = False, outer_jacobian_strategy: str = "reverse-mode") -> Any:
+def hessian(
+    func: Callable,
+    inputs: Any,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    outer_jacobian_strategy: str = "reverse-mode",
+) -> Any:
     """The Hessian of a function with a single number as result."""
     single_in, _ = _pack(inputs, "inputs")
 
@@ -120,7 +151,9 @@ def hessian(func: Callable, inputs: Any, create_graph: bool = False, strict: boo
     return jacobian(gradient, inputs, create_graph=create_graph, strict=strict)
 
 
-def vhp(func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
+def vhp(
+    func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
     """(func(*inputs), v times the Hessian)."""
     with enable_grad():
         single_in, ins = _pack(inputs, "inputs")
@@ -132,6 +165,8 @@ def vhp(func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, 
     return out if create_graph else out.detach(), _unpack(_settle(result, create_graph), single_in)
 
 
-def hvp(func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
+def hvp(
+    func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
     """(func(*inputs), the Hessian times v): the Hessian is symmetric, so this is vhp."""
     return vhp(func, inputs, v, create_graph, strict)

@@ -98,17 +98,23 @@ def gradcheck(
     the place of the first difference, or returns False where raise_exception is False.
     """
     if check_batched_grad or check_batched_forward_grad or check_forward_ad:
-        raise NotImplementedError("gradcheck: check_batched_grad, check_batched_forward_grad and check_forward_ad are not there")
+        raise NotImplementedError(
+            "gradcheck: check_batched_grad, check_batched_forward_grad and check_forward_ad are not there"
+        )
     inputs = _as_tuple(inputs)
     wanted = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
     if not wanted:
-        raise ValueError("gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True.")
+        raise ValueError(
+            "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True."
+        )
     all_outputs = _outputs(func, inputs)
     outputs = tuple(o for o in all_outputs if o.requires_grad)
     if not outputs:
         for i in wanted:
             if any(bool((d.abs() > atol).any()) for row in _numerical(func, inputs, i, eps) for d in row):
-                return _fail("Numerical gradient for function expected to be zero: no output requires grad", raise_exception)
+                return _fail(
+                    "Numerical gradient for function expected to be zero: no output requires grad", raise_exception
+                )
         return True
     for i in wanted:
         numeric = _numerical(func, inputs, i, eps)
@@ -177,4 +183,12 @@ def gradgradcheck(
             _C._set_grad_enabled(was)
         return tuple(g for g in result if g is not None)
 
-    return gradcheck(first_gradient, (*inputs, *seeds), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception, nondet_tol=nondet_tol)
+    return gradcheck(
+        first_gradient,
+        (*inputs, *seeds),
+        eps=eps,
+        atol=atol,
+        rtol=rtol,
+        raise_exception=raise_exception,
+        nondet_tol=nondet_tol,
+    )

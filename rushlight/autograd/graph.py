@@ -8,7 +8,17 @@ from typing import Any, NamedTuple
 from rushlight import _C
 from rushlight._C import Node, Tensor
 
-__all__ = ["GradientEdge", "Node", "allow_mutation_on_saved_tensors", "disable_saved_tensors_hooks", "get_gradient_edge", "increment_version", "register_multi_grad_hook", "save_on_cpu", "saved_tensors_hooks"]
+__all__ = [
+    "GradientEdge",
+    "Node",
+    "allow_mutation_on_saved_tensors",
+    "disable_saved_tensors_hooks",
+    "get_gradient_edge",
+    "increment_version",
+    "register_multi_grad_hook",
+    "save_on_cpu",
+    "saved_tensors_hooks",
+]
 
 
 class GradientEdge(NamedTuple):
@@ -111,4 +121,6 @@ class allow_mutation_on_saved_tensors(saved_tensors_hooks):
     """Within the block saved tensors are copied, so that changing them in place does no harm."""
 
     def __init__(self) -> None:
-        super().__init__(lambda t: t.detach().clone().requires_grad_(False) if not t.requires_grad else t.clone(), lambda t: t)
+        super().__init__(
+            lambda t: t.detach().clone().requires_grad_(False) if not t.requires_grad else t.clone(), lambda t: t
+        )

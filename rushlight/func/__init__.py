@@ -15,7 +15,18 @@ from rushlight._C import Tensor
 from rushlight.func._vmap import vmap
 from rushlight.nn.utils.stateless import functional_call
 
-__all__ = ["functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "stack_module_state", "vjp", "vmap"]
+__all__ = [
+    "functional_call",
+    "grad",
+    "grad_and_value",
+    "hessian",
+    "jacfwd",
+    "jacrev",
+    "jvp",
+    "stack_module_state",
+    "vjp",
+    "vmap",
+]
 
 _f = _C._functions
 
@@ -76,12 +87,18 @@ def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: 
             result = func(*tracked, **kwargs)
             value, aux = result if has_aux else (result, None)
             if not isinstance(value, Tensor):
-                raise RuntimeError(f"grad_and_value(f)(*args): Expected f(*args) to return a single tensor, got {type(value).__name__}")
+                raise RuntimeError(
+                    f"grad_and_value(f)(*args): Expected f(*args) to return a single tensor, got {type(value).__name__}"
+                )
             if value.dim() != 0:
-                raise RuntimeError(f"grad_and_value(f)(*args): Expected f(*args) to return a scalar tensor, got tensor with {value.dim()} dims. Maybe you wanted to use the vjp or jacrev APIs instead?")
+                raise RuntimeError(
+                    f"grad_and_value(f)(*args): Expected f(*args) to return a scalar tensor, got tensor with {value.dim()} dims. Maybe you wanted to use the vjp or jacrev APIs instead?"
+                )
             variables = [t for n in numbers for t in _leaves(tracked[n])]
             if value.requires_grad:
-                grads = _C._run_backward((value,), (_f.ones_like(value),), True, recorded, tuple(variables), True, False)
+                grads = _C._run_backward(
+                    (value,), (_f.ones_like(value),), True, recorded, tuple(variables), True, False
+                )
             else:
                 grads = (None,) * len(variables)
             found = iter([_f.zeros_like(x) if g is None else g for g, x in zip(grads, variables, strict=True)])
@@ -124,7 +141,15 @@ def vjp(func: Callable, *primals: Any, has_aux: bool = False) -> tuple:
         pairs = [(o, g) for o, g in zip(outs, _leaves(cotangents), strict=True) if o.requires_grad]
         grads: tuple = (None,) * len(variables)
         if pairs:
-            grads = _C._run_backward(tuple(o for o, _ in pairs), tuple(g for _, g in pairs), True, _C.is_grad_enabled(), tuple(variables), True, False)
+            grads = _C._run_backward(
+                tuple(o for o, _ in pairs),
+                tuple(g for _, g in pairs),
+                True,
+                _C.is_grad_enabled(),
+                tuple(variables),
+                True,
+                False,
+            )
         found = iter([_f.zeros_like(x) if g is None else g for g, x in zip(grads, variables, strict=True)])
         return _map(lambda _: next(found), tracked)
 
@@ -142,13 +167,17 @@ def jvp(func: Callable, primals: tuple, tangents: tuple, *, strict: bool = False
         variables = _leaves(seeds)
         grads: tuple = (None,) * len(variables)
         if pairs:
-            grads = _C._run_backward(tuple(b for b, _ in pairs), tuple(t for _, t in pairs), True, True, tuple(variables), True, False)
+            grads = _C._run_backward(
+                tuple(b for b, _ in pairs), tuple(t for _, t in pairs), True, True, tuple(variables), True, False
+            )
         found = iter([_f.zeros_like(x) if g is None else g for g, x in zip(grads, variables, strict=True)])
         along = _map(lambda _: next(found), seeds)
     return (outputs, along, result[2]) if has_aux else (outputs, along)
 
 
-def jacrev(func: Callable, argnums: int | tuple[int, ...] = 0, *, has_aux: bool = False, chunk_size: int | None = None) -> Callable:
+def jacrev(
+    func: Callable, argnums: int | tuple[int, ...] = 0, *, has_aux: bool = False, chunk_size: int | None = None
+) -> Callable:
     """A function that returns the Jacobian of func: for each output and argument a tensor of shape output.shape + argument.shape."""
 
     @functools.wraps(func)
@@ -169,10 +198,13 @@ def jacrev(func: Callable, argnums: int | tuple[int, ...] = 0, *, has_aux: bool 
             for j in range(target.numel()):
                 seed = _f.zeros_like(target).reshape(-1)
                 seed = _f.index_fill(seed, 0, _C.tensor([j], _C.int64, None, False), 1).reshape(target.shape)
-                grads = pull(_map(lambda t: seed if t is target else _f.zeros_like(t), outputs))
+                grads = pull(_map(lambda t, seed=seed: seed if t is target else _f.zeros_like(t), outputs))
                 for store, g in zip(per_arg, grads, strict=True):
                     store.append(g)
-            shaped = tuple(_f.stack(store).reshape((*target.shape, *args[n].shape)) for store, n in zip(per_arg, numbers, strict=True))
+            shaped = tuple(
+                _f.stack(store).reshape((*target.shape, *args[n].shape))
+                for store, n in zip(per_arg, numbers, strict=True)
+            )
             return shaped[0] if isinstance(argnums, int) else shaped
 
         jacobian = _map(rows, outputs)
@@ -182,7 +214,14 @@ def jacrev(func: Callable, argnums: int | tuple[int, ...] = 0, *, has_aux: bool 
     return wrapper
 
 
-def jacfwd(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False, *, randomness: str = "error", chunk_size: int | None = None) -> Callable:
+def jacfwd(
+    func: Callable,
+    argnums: int | tuple[int, ...] = 0,
+    has_aux: bool = False,
+    *,
+    randomness: str = "error",
+    chunk_size: int | None = None,
+) -> Callable:
     """The Jacobian, as jacrev gives it."""
     return jacrev(func, argnums, has_aux=has_aux)
 
@@ -198,6 +237,9 @@ def stack_module_state(models: list[Any]) -> tuple[dict[str, Tensor], dict[str, 
         raise RuntimeError("stack_module_state: Expected at least one model, got 0.")
     if len({type(m) for m in models}) != 1:
         raise RuntimeError("stack_module_state: Expected all models to be of the same class.")
-    params = {k: _f.stack([dict(m.named_parameters())[k].detach() for m in models]).requires_grad_(True) for k, _ in models[0].named_parameters()}
+    params = {
+        k: _f.stack([dict(m.named_parameters())[k].detach() for m in models]).requires_grad_(True)
+        for k, _ in models[0].named_parameters()
+    }
     buffers = {k: _f.stack([dict(m.named_buffers())[k] for m in models]) for k, _ in models[0].named_buffers()}
     return params, buffers

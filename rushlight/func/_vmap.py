@@ -57,7 +57,9 @@ class _Level:
                 dims.append(d)
         batched = any(d is not None if not isinstance(d, list) else any(v is not None for v in d) for d in dims)
         if inplace and batched and dims[0] is None:
-            raise RuntimeError(f"vmap: {op}(self, *extra_args) is not possible because there exists a Tensor `other` in extra_args that has more elements than `self`. self is not batched: use the out-of-place form")
+            raise RuntimeError(
+                f"vmap: {op}(self, *extra_args) is not possible because there exists a Tensor `other` in extra_args that has more elements than `self`. self is not batched: use the out-of-place form"
+            )
         if not batched:
             return self.wrap(_call(op, plain), None)
         if op._category in _POINTWISE:
@@ -81,7 +83,10 @@ class _Level:
         if isinstance(first, Tensor):
             return self.wrap(_f.stack(results), 0)
         if isinstance(first, tuple):
-            return tuple(self.wrap(_f.stack([r[k] for r in results]), 0) if isinstance(v, Tensor) else v for k, v in enumerate(first))
+            return tuple(
+                self.wrap(_f.stack([r[k] for r in results]), 0) if isinstance(v, Tensor) else v
+                for k, v in enumerate(first)
+            )
         return first
 
     def wrap(self, value: Any, dim: int | None) -> Any:
@@ -105,7 +110,9 @@ def _call(op: Any, args: list) -> Any:
 
 def _align(plain: list, dims: list) -> list:
     """Batches to the front, examples padded with dimensions of size 1 to the same rank."""
-    rank = max((p.dim() - (d is not None) for p, d in zip(plain, dims, strict=True) if isinstance(p, Tensor)), default=0)
+    rank = max(
+        (p.dim() - (d is not None) for p, d in zip(plain, dims, strict=True) if isinstance(p, Tensor)), default=0
+    )
     aligned = []
     for p, d in zip(plain, dims, strict=True):
         if d is None:
@@ -136,7 +143,9 @@ def _flatten(tree: Any, dims: Any, out: list) -> Any:
     return lambda it: tree
 
 
-def vmap(func: Callable, in_dims: Any = 0, out_dims: Any = 0, randomness: str = "error", *, chunk_size: int | None = None) -> Callable:
+def vmap(
+    func: Callable, in_dims: Any = 0, out_dims: Any = 0, randomness: str = "error", *, chunk_size: int | None = None
+) -> Callable:
     """A function that applies func to each example of a batch and stacks the results.
 
     in_dims: for each argument the dimension of the batch, or None; out_dims: where it goes in the results.
@@ -150,9 +159,13 @@ def vmap(func: Callable, in_dims: Any = 0, out_dims: Any = 0, randomness: str = 
         rebuild = _flatten(list(args), list(in_dims) if isinstance(in_dims, tuple) else in_dims, found)
         sizes = {t.size(d) for t, d in found if d is not None}
         if not sizes:
-            raise ValueError("vmap: no argument is batched: every in_dims is None, or there is no Tensor among the inputs")
+            raise ValueError(
+                "vmap: no argument is batched: every in_dims is None, or there is no Tensor among the inputs"
+            )
         if len(sizes) > 1:
-            raise ValueError(f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sorted(sizes)} for the mapped dimension")
+            raise ValueError(
+                f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sorted(sizes)} for the mapped dimension"
+            )
         size = sizes.pop()
         with _Level(size, randomness) as level:
             values = [t if d is None else _C._wrap(t, d % t.dim(), level.number) for t, d in found]
