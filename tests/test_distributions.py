@@ -98,6 +98,26 @@ def test_transforms_invert_and_know_their_jacobian():
     torch.testing.assert_close(simplex.inv(simplex(x)), x)
 
 
+def test_transforms_to_constraints():
+    x = torch.tensor([-1.0, 0.5, 2.0])
+    c = D.constraints
+    for constraint in (c.positive, c.less_than(3.0), c.interval(1.0, 4.0), c.unit_interval, c.simplex, c.real):
+        for registry in (D.transform_to, D.biject_to):
+            assert bool(constraint.check(registry(constraint)(x)).all())
+        torch.testing.assert_close(D.biject_to(constraint).inv(D.biject_to(constraint)(x)), x, rtol=1e-4, atol=1e-4)
+    with pytest.raises(NotImplementedError, match="Cannot transform"):
+        D.biject_to(c.boolean)
+
+
+def test_relaxed():
+    torch.manual_seed(0)
+    probs = torch.tensor([0.2, 0.8], requires_grad=True)
+    D.RelaxedOneHotCategorical(torch.tensor(0.5), probs=probs).rsample((5,)).square().sum().backward()
+    assert bool(torch.isfinite(probs.grad).all()) and float(probs.grad.abs().sum()) > 0
+    relaxed = D.RelaxedBernoulli(torch.tensor(0.01), probs=torch.tensor(0.3)).sample((2000,))
+    assert float(relaxed.mean()) == pytest.approx(0.3, abs=0.05)
+
+
 def test_transformed_independent_and_mixture():
     base = D.Normal(torch.zeros(3, 2), torch.ones(3, 2))
     rows = D.Independent(base, 1)

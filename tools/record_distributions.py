@@ -32,6 +32,13 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("LogNormal", {"loc": [0.0, 1.0], "scale": [1.0, 0.5]}),
     ("HalfNormal", {"scale": [1.0, 2.0]}),
     ("Gumbel", {"loc": [0.0, 1.0], "scale": [1.0, 2.0]}),
+    ("HalfCauchy", {"scale": [1.0, 2.0]}),
+    ("Pareto", {"scale": [1.0, 2.0], "alpha": [3.0, 1.0]}),
+    ("Weibull", {"scale": [1.0, 2.0], "concentration": [3.0, 1.5]}),
+    ("Kumaraswamy", {"concentration1": [2.0, 2.0], "concentration0": [3.0, 1.5]}),
+    ("InverseGamma", {"concentration": [3.0, 4.0], "rate": [3.0, 1.5]}),
+    ("NegativeBinomial", {"total_count": [3.0, 2.0], "probs": [0.3, 0.5]}),
+    ("FisherSnedecor", {"df1": [3.0, 6.0], "df2": [5.0, 7.0]}),
     ("StudentT", {"df": [3.0, 5.0], "loc": [0.0, 1.0], "scale": [1.0, 2.0]}),
 ]
 
