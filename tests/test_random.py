@@ -109,6 +109,7 @@ torch.multinomial(torch.arange(1.0, 9.0), 20, replacement=True)
 torch.multinomial(torch.arange(1.0, 13.0).reshape(3, 4).t(), 2)
 torch.multinomial(torch.arange(1.0, 9.0, dtype=torch.float64), 1)
 torch.poisson(torch.linspace(0, 30, 20))
+torch._standard_gamma(torch.linspace(0.1, 5, 20))
 torch.poisson(torch.full((9,), 3.5, dtype=torch.float64))
 torch.binomial(torch.full((20,), 40.0), torch.linspace(0, 1, 20))
 torch.binomial(torch.tensor([3.0, 9.0]), torch.tensor([[0.5], [0.2]]))
@@ -404,3 +405,32 @@ def test_moments(draw, mean, variance):
     x = draw(n).tolist()
     assert statistics.fmean(x) == pytest.approx(mean, abs=5 * math.sqrt(variance / n))
     assert statistics.pvariance(x) == pytest.approx(variance, rel=0.06)
+
+
+# shape, sample, and the slope of the sample by the shape at its quantile: mpmath, 40 digits
+GAMMA_SLOPES = [
+    (0.1, 1e-4, 0.008787466900722504),
+    (0.1, 0.5, 5.11969156720947),
+    (0.5, 0.2, 0.7940505663308434),
+    (1, 1, 1.1735630272247268),
+    (1, 12, 3.1394484478284523),
+    (1, 30, 4.010702785322668),
+    (2, 0.1, 0.16736173806687574),
+    (2, 3, 1.321798518177963),
+    (7.5, 5, 0.8290187952963953),
+    (7.5, 25, 1.7571167259844003),
+    (100, 90, 0.9498259498011414),
+    (100, 130, 1.1388044458372277),
+    (100, 140, 1.179610460446782),
+    (1000, 1040, 1.0199085070110787),
+    (0.3, 9, 5.410846360907554),
+]
+
+
+def test_gamma_samples_are_differentiable():
+    shapes, samples, expected = torch.tensor(GAMMA_SLOPES, dtype=torch.float64).unbind(1)
+    assert torch.allclose(torch._standard_gamma_grad(shapes, samples), expected, rtol=1e-9)
+    torch.manual_seed(1)
+    a = torch.full((2000,), 3.0, dtype=torch.float64, requires_grad=True)
+    torch._standard_gamma(a).sum().backward()
+    assert a.grad.mean().item() == pytest.approx(1, abs=0.05)  # the mean of the distribution is its shape

@@ -1,4 +1,5 @@
-// torch.Generator: a stream of random numbers with a place in Python. Like a tensor, the C++ object is the Python object.
+// torch.Generator: a stream of random numbers with a place in Python. Like a tensor, the C++ object is the Python
+// object.
 #pragma once
 #include <Python.h>
 
@@ -15,8 +16,8 @@ struct Generator {
 extern PyTypeObject* GeneratorType;
 
 Generator* default_generator();
-// What `generator=` of an operator draws from: the default generator for None. Callers hold the GIL, which is what makes
-// a generator safe to share between threads.
+// What `generator=` of an operator draws from: the default generator for None. Callers hold the GIL, which is what
+// makes a generator safe to share between threads.
 inline cpu::Generator& stream_of(Generator* g) { return *(g ? g : default_generator())->stream; }
 
 }  // namespace rl

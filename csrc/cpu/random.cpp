@@ -7,6 +7,7 @@
 #include <random>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "cpu/clones.h"
 
@@ -483,27 +484,6 @@ double gamma_one(Generator& g, double alpha) {
     }
 }
 
-// The `samples` largest of weight / exponential: a draw without replacement.
-template <class T>
-void multinomial_distinct(Generator& g, const T* weights, int64_t rows, int64_t n, int64_t samples, int64_t* out) {
-    auto* keys = new std::pair<Compute<T>, int64_t>[size_t(n)];
-    auto* q = new T[size_t(rows * n)];
-    fill_exponential(g, q, rows * n, 1.0);
-    auto greater = [](const auto& a, const auto& b) {
-        return a.first > b.first || (a.first == b.first && a.second < b.second);
-    };
-    for (int64_t row = 0; row < rows; ++row) {
-        for (int64_t i = 0; i < n; ++i) {
-            using C = Compute<T>;
-            keys[i] = {C(T(C(weights[row * n + i]) / C(q[row * n + i]))), i};
-        }
-        std::partial_sort(keys, keys + samples, keys + n, greater);
-        for (int64_t i = 0; i < samples; ++i) out[row * samples + i] = keys[i].second;
-    }
-    delete[] q;
-    delete[] keys;
-}
-
 }  // namespace
 
 template <class T>
@@ -527,37 +507,51 @@ void standard_gamma(Generator& g, const T* alpha, T* out, int64_t n) {
 }
 
 template <class T>
-void multinomial(Generator& g, const T* weights, int64_t rows, int64_t categories, int64_t samples, bool replacement,
-                 int64_t* out) {
-    if (!replacement || samples == 1) return multinomial_distinct(g, weights, rows, categories, samples, out);
+void multinomial(Generator& g, const T* weights, int64_t rows, int64_t categories, int64_t samples, int64_t* out) {
     using C = Compute<T>;
-    auto* cumulative = new C[size_t(categories)];
+    std::vector<C> cumulative(static_cast<size_t>(categories));
     for (int64_t row = 0; row < rows; ++row) {
         C sum = 0;
         for (int64_t i = 0; i < categories; ++i) cumulative[i] = sum += C(weights[row * categories + i]);
-        for (int64_t i = 0; i < categories; ++i) cumulative[i] /= sum;
+        for (C& c : cumulative) c /= sum;
         for (int64_t i = 0; i < samples; ++i) {
             double u = g.uniform();
-            auto at = std::lower_bound(cumulative, cumulative + categories - 1, u,
+            auto at = std::lower_bound(cumulative.begin(), cumulative.end() - 1, u,
                                        [](C c, double v) { return double(c) < v; });
-            out[row * samples + i] = at - cumulative;
+            out[row * samples + i] = at - cumulative.begin();
         }
     }
-    delete[] cumulative;
 }
 
-#define RL_FLOATING(T)                                                             \
-    template void fill_uniform<T>(Generator&, T*, int64_t, double, double);        \
-    template void fill_normal<T>(Generator&, T*, int64_t, double, double);         \
-    template void fill_normal_strided<T>(Generator&, T*, int64_t, double, double); \
-    template void fill_log_normal<T>(Generator&, T*, int64_t, double, double);     \
-    template void fill_exponential<T>(Generator&, T*, int64_t, double);            \
-    template void fill_cauchy<T>(Generator&, T*, int64_t, double, double);         \
-    template void bernoulli<T>(Generator&, const T*, bool*, int64_t);              \
-    template void poisson<T>(Generator&, const T*, T*, int64_t);                   \
-    template void binomial<T>(Generator&, const T*, const T*, T*, int64_t);        \
-    template void standard_gamma<T>(Generator&, const T*, T*, int64_t);            \
-    template void multinomial<T>(Generator&, const T*, int64_t, int64_t, int64_t, bool, int64_t*);
+template <class T>
+void multinomial_distinct(const T* weights, const T* exponentials, int64_t rows, int64_t categories, int64_t samples,
+                          int64_t* out) {
+    using C = Compute<T>;
+    std::vector<std::pair<C, int64_t>> keys(static_cast<size_t>(categories));
+    auto greater = [](const auto& a, const auto& b) {
+        return a.first > b.first || (a.first == b.first && a.second < b.second);
+    };
+    for (int64_t row = 0; row < rows; ++row) {
+        const T *w = weights + row * categories, *q = exponentials + row * categories;
+        for (int64_t i = 0; i < categories; ++i) keys[i] = {C(T(C(w[i]) / C(q[i]))), i};
+        std::partial_sort(keys.begin(), keys.begin() + samples, keys.end(), greater);
+        for (int64_t i = 0; i < samples; ++i) out[row * samples + i] = keys[i].second;
+    }
+}
+
+#define RL_FLOATING(T)                                                                       \
+    template void fill_uniform<T>(Generator&, T*, int64_t, double, double);                  \
+    template void fill_normal<T>(Generator&, T*, int64_t, double, double);                   \
+    template void fill_normal_strided<T>(Generator&, T*, int64_t, double, double);           \
+    template void fill_log_normal<T>(Generator&, T*, int64_t, double, double);               \
+    template void fill_exponential<T>(Generator&, T*, int64_t, double);                      \
+    template void fill_cauchy<T>(Generator&, T*, int64_t, double, double);                   \
+    template void bernoulli<T>(Generator&, const T*, bool*, int64_t);                        \
+    template void poisson<T>(Generator&, const T*, T*, int64_t);                             \
+    template void binomial<T>(Generator&, const T*, const T*, T*, int64_t);                  \
+    template void standard_gamma<T>(Generator&, const T*, T*, int64_t);                      \
+    template void multinomial<T>(Generator&, const T*, int64_t, int64_t, int64_t, int64_t*); \
+    template void multinomial_distinct<T>(const T*, const T*, int64_t, int64_t, int64_t, int64_t*);
 #define RL_ANY(T)                                                     \
     template void fill_geometric<T>(Generator&, T*, int64_t, double); \
     template void fill_random<T>(Generator&, T*, int64_t);            \

@@ -79,9 +79,14 @@ template <class T>
 void binomial(Generator& g, const T* count, const T* p, T* out, int64_t n);
 template <class T>
 void standard_gamma(Generator& g, const T* alpha, T* out, int64_t n);
-// `samples` category indices for each row of weights, which must be nonnegative, finite and not all zero.
+// `samples` category indices for each row of weights, which must be nonnegative, finite and not all zero; with
+// replacement.
 template <class T>
-void multinomial(Generator& g, const T* weights, int64_t rows, int64_t categories, int64_t samples, bool replacement,
-                 int64_t* out);
+void multinomial(Generator& g, const T* weights, int64_t rows, int64_t categories, int64_t samples, int64_t* out);
+// The same without replacement: the categories of the largest weight / exponential, given an exponentially distributed
+// number for each weight.
+template <class T>
+void multinomial_distinct(const T* weights, const T* exponentials, int64_t rows, int64_t categories, int64_t samples,
+                          int64_t* out);
 
 }  // namespace rl::cpu

@@ -1,6 +1,6 @@
 // Methods that fill a tensor with random numbers. Each is two operators: the functional form with its rule, which is
-// recorded, and the method, the only one that users see. "nn::" keeps a functional form apart from torch's function of the
-// same name.
+// recorded, and the method, the only one that users see. "nn::" keeps a functional form apart from torch's function of
+// the same name.
 #include "ops/random.h"
 
 namespace rl {
@@ -10,7 +10,9 @@ template <class F>
 static void fill_floats(const char* kernel, const Tensor& out, F&& f) {
     dispatch_floats(kernel, out.dtype(), [](auto) {});
     if (out.is_meta()) return;
-    in_memory_order(out, [&](const Tensor& t) { dispatch_floats(kernel, t.dtype(), [&](auto tag) { f(t.data<typename decltype(tag)::type>(), t.numel()); }); });
+    in_memory_order(out, [&](const Tensor& t) {
+        dispatch_floats(kernel, t.dtype(), [&](auto tag) { f(t.data<typename decltype(tag)::type>(), t.numel()); });
+    });
 }
 
 struct Uniform : RandomFill<Uniform, double, double, Generator*> {
@@ -42,7 +44,8 @@ struct LogNormal : RandomFill<LogNormal, double, double, Generator*> {
     DOC("Numbers whose logarithms are normally distributed, in self's shape.");
     static void fill(const Tensor& out, double mean, double std, Generator* g) {
         check(std > 0, "log_normal_ expects std > 0.0, but found std=", std);
-        fill_floats("log_normal_cpu", out, [&](auto* p, int64_t n) { cpu::fill_log_normal(stream_of(g), p, n, mean, std); });
+        fill_floats("log_normal_cpu", out,
+                    [&](auto* p, int64_t n) { cpu::fill_log_normal(stream_of(g), p, n, mean, std); });
     }
 };
 struct LogNormalMethod : RandomMethod<LogNormalMethod, LogNormal, double, double, Generator*> {
@@ -53,7 +56,9 @@ OP(LogNormal);
 OP(LogNormalMethod);
 
 static void check_continuous(const char* distribution, const Tensor& out, const char* type) {
-    check(out.is_floating(), distribution, " distribution is a continuous probability distribution. dtype must be a floating point but you specified ", type);
+    check(out.is_floating(), distribution,
+          " distribution is a continuous probability distribution. dtype must be a floating point but you specified ",
+          type);
 }
 
 struct Exponential : RandomFill<Exponential, double, Generator*> {
@@ -62,7 +67,8 @@ struct Exponential : RandomFill<Exponential, double, Generator*> {
     static void fill(const Tensor& out, double rate, Generator* g) {
         check_continuous("Exponential", out, title(out.dtype()));
         check(rate > 0, "exponential_ expects lambda > 0.0, but found lambda=", rate);
-        fill_floats("exponential_cpu", out, [&](auto* p, int64_t n) { cpu::fill_exponential(stream_of(g), p, n, rate); });
+        fill_floats("exponential_cpu", out,
+                    [&](auto* p, int64_t n) { cpu::fill_exponential(stream_of(g), p, n, rate); });
     }
 };
 struct ExponentialMethod : RandomMethod<ExponentialMethod, Exponential, double, Generator*> {
@@ -78,7 +84,8 @@ struct Cauchy : RandomFill<Cauchy, double, double, Generator*> {
     static void fill(const Tensor& out, double median, double sigma, Generator* g) {
         check_continuous("Cauchy", out, c_name(out.dtype()));
         check(sigma > 0, "cauchy_ expects sigma > 0.0, but found sigma=", sigma);
-        fill_floats("cauchy_cpu", out, [&](auto* p, int64_t n) { cpu::fill_cauchy(stream_of(g), p, n, median, sigma); });
+        fill_floats("cauchy_cpu", out,
+                    [&](auto* p, int64_t n) { cpu::fill_cauchy(stream_of(g), p, n, median, sigma); });
     }
 };
 struct CauchyMethod : RandomMethod<CauchyMethod, Cauchy, double, double, Generator*> {
@@ -95,8 +102,12 @@ struct Geometric : RandomFill<Geometric, double, Generator*> {
         check(p > 0 && p < 1, "geometric_ expects p to be in (0, 1), but got p=", p);
         dispatch_reals("geometric_cpu", out.dtype(), [&](auto tag) {
             using T = typename decltype(tag)::type;
-            if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, uint16_t> || std::is_same_v<T, uint32_t> || std::is_same_v<T, uint64_t>) no_kernel("geometric_cpu", out.dtype());
-            else if (!out.is_meta()) in_memory_order(out, [&](const Tensor& t) { cpu::fill_geometric(stream_of(g), t.data<T>(), t.numel(), p); });
+            if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, uint16_t> || std::is_same_v<T, uint32_t> ||
+                          std::is_same_v<T, uint64_t>)
+                no_kernel("geometric_cpu", out.dtype());
+            else if (!out.is_meta())
+                in_memory_order(out,
+                                [&](const Tensor& t) { cpu::fill_geometric(stream_of(g), t.data<T>(), t.numel(), p); });
         });
     }
 };
@@ -121,7 +132,9 @@ struct RandomTo : RandomFill<RandomTo, int64_t, Generator*> {
 struct RandomFrom : RandomFill<RandomFrom, int64_t, OptInt, Generator*> {
     SIG("random.from(Tensor self, int from, int? to, *, Generator? generator=None) -> Tensor");
     DOC("Integers from `from` to `to` - 1, or as far as the dtype goes, in self's shape.");
-    static void fill(const Tensor& out, int64_t from, const OptInt& to, Generator* g) { to ? draw_integers(out, from, *to, g) : draw_integers_from(out, from, g); }
+    static void fill(const Tensor& out, int64_t from, const OptInt& to, Generator* g) {
+        to ? draw_integers(out, from, *to, g) : draw_integers_from(out, from, g);
+    }
 };
 struct RandomAnyMethod : RandomMethod<RandomAnyMethod, RandomAny, Generator*> {
     SIG("random_(Tensor(a!) self, *, Generator? generator=None) -> Tensor(a!)");
@@ -164,7 +177,9 @@ void draw_bernoulli(const Tensor& out, const Tensor& p, Generator* g) {
             using T = typename decltype(tag)::type;
             const T* q = chances.data<T>();
             for (int64_t i = 0; i < chances.numel(); i++)
-                check(double(q[i]) >= 0 && double(q[i]) <= 1, "Expected p_in >= 0 && p_in <= 1 to be true, but got false. (bernoulli: a probability is ", double(q[i]), ")");
+                check(double(q[i]) >= 0 && double(q[i]) <= 1,
+                      "Expected p_in >= 0 && p_in <= 1 to be true, but got false. (bernoulli: a probability is ",
+                      double(q[i]), ")");
             cpu::bernoulli(stream_of(g), q, drawn.data<bool>(), drawn.numel());
         });
         copy_raw(t, drawn);
@@ -181,10 +196,13 @@ struct BernoulliFillTensor : RandomFill<BernoulliFillTensor, Tensor, Generator*>
     DOC("1 with the probabilities p, which are broadcast to self's shape, else 0.");
     static void fill(const Tensor& out, const Tensor& p, Generator* g) {
         bool fits = p.dim() <= out.dim() && same(broadcast(out.sizes(), p.sizes()), out.sizes());
-        check(fits, "bernoulli_(): probabilities of shape ", p.sizes(), " can't be broadcast to the tensor's shape ", out.sizes());
+        check(fits, "bernoulli_(): probabilities of shape ", p.sizes(), " can't be broadcast to the tensor's shape ",
+              out.sizes());
         draw_bernoulli(out, p, g);
     }
-    static Grads backward(Ctx& c, const Tensor&) { return {zeros(c.sizes<0>(), c.dtype<0>()), zeros(c.sizes<1>(), c.dtype<1>())}; }
+    static Grads backward(Ctx& c, const Tensor&) {
+        return {zeros(c.sizes<0>(), c.dtype<0>()), zeros(c.sizes<1>(), c.dtype<1>())};
+    }
 };
 struct BernoulliMethodTensor : RandomMethod<BernoulliMethodTensor, BernoulliFillTensor, Tensor, Generator*> {
     SIG("bernoulli_.Tensor(Tensor(a!) self, Tensor p, *, Generator? generator=None) -> Tensor(a!)");

@@ -1,5 +1,5 @@
-// Samples whose distributions have tensors as parameters. They are drawn in the order of the indices and are contiguous,
-// whatever the order of the parameters in memory.
+// Samples whose distributions have tensors as parameters. They are drawn in the order of the indices and are
+// contiguous, whatever the order of the parameters in memory.
 #include <cmath>
 
 #include "ops/random.h"
@@ -27,7 +27,8 @@ static void check_deviations(const Tensor& std) {
     check(!std.is_complex(), "normal expects standard deviation to be non-complex");
     if (std.is_meta() || std->wrapper) return;
     Tensor s = cast_raw(std, DType::Float64);
-    for (int64_t i = 0; i < s.numel(); i++) check(!(s.data<double>()[i] < 0), "normal expects all elements of std >= 0.0");
+    for (int64_t i = 0; i < s.numel(); i++)
+        check(!(s.data<double>()[i] < 0), "normal expects all elements of std >= 0.0");
 }
 static Tensor normal_numbers(const Dims& sizes, const Tensor& like, double std, Generator* g) {
     Tensor r = empty(sizes, like.dtype(), like.device());
@@ -64,14 +65,17 @@ struct NormalDeviation : Sample<NormalDeviation> {
     static Grads backward(Ctx& c, const Tensor&) { return {Tensor(), zeros(c.sizes<1>(), c.dtype<1>())}; }
 };
 struct Normal : RandomFactory<Normal, double, double, Dims, Generator*> {
-    SIG("normal.float_float(float mean, float std, int[] size, *, Generator? generator=None, " RL_OPTIONS ", Tensor? out=None) -> Tensor");
+    SIG("normal.float_float(float mean, float std, int[] size, *, Generator? generator=None, " RL_OPTIONS
+        ", Tensor? out=None) -> Tensor");
     DOC("Normally distributed numbers.");
     static const Dims& shape(double, double std, const Dims& size, Generator*) {
         check_deviation(std);
         return size;
     }
     static DType dtype(double, double, const Dims&, Generator*) { return default_dtype(); }
-    static void fill(const Tensor& r, double mean, double std, const Dims&, Generator* g) { draw_normal(r, mean, std, g); }
+    static void fill(const Tensor& r, double mean, double std, const Dims&, Generator* g) {
+        draw_normal(r, mean, std, g);
+    }
 };
 OP(NormalTensors);
 OP(NormalMean);
@@ -121,7 +125,9 @@ struct Poisson : Sample<Poisson> {
         dispatch_floats("poisson_cpu", self.dtype(), [&](auto tag) {
             using T = typename decltype(tag)::type;
             const T* p = rates.data<T>();
-            for (int64_t i = 0; i < r.numel(); i++) check(double(p[i]) >= 0, "invalid Poisson rate, expected rate to be non-negative, but got ", double(p[i]));
+            for (int64_t i = 0; i < r.numel(); i++)
+                check(double(p[i]) >= 0, "invalid Poisson rate, expected rate to be non-negative, but got ",
+                      double(p[i]));
             cpu::poisson(stream_of(g), p, r.data<T>(), r.numel());
         });
         return r;
@@ -135,9 +141,12 @@ struct Binomial : Sample<Binomial> {
     DOC("Numbers of successes in `count` trials, each of probability `prob`.");
     FORMS(FUNCTION);
     static Tensor forward(const Tensor& count, const Tensor& prob, Generator* g) {
-        check(count.is_floating(), Err::Value, "binomial only supports floating-point dtypes for count, got: ", title(count.dtype()));
-        check(prob.is_floating(), Err::Value, "binomial only supports floating-point dtypes for prob, got: ", title(prob.dtype()));
-        check(count.dtype() == prob.dtype(), "Found dtype ", title(prob.dtype()), " but expected ", title(count.dtype()), " (binomial)");
+        check(count.is_floating(), Err::Value,
+              "binomial only supports floating-point dtypes for count, got: ", title(count.dtype()));
+        check(prob.is_floating(), Err::Value,
+              "binomial only supports floating-point dtypes for prob, got: ", title(prob.dtype()));
+        check(count.dtype() == prob.dtype(), "Found dtype ", title(prob.dtype()), " but expected ",
+              title(count.dtype()), " (binomial)");
         Dims sizes = broadcast(count.sizes(), prob.sizes());
         Tensor r = empty(sizes, count.dtype(), count.device());
         if (r.is_meta()) return r;
@@ -154,7 +163,8 @@ OP(Binomial);
 
 // ---------------------------------------------------------------- multinomial
 struct Multinomial : Sample<Multinomial> {
-    SIG("multinomial(Tensor self, int num_samples, bool replacement=False, *, Generator? generator=None, Tensor? out=None) -> Tensor");
+    SIG("multinomial(Tensor self, int num_samples, bool replacement=False, *, Generator? generator=None, Tensor? "
+        "out=None) -> Tensor");
     DOC("Indices of categories, drawn with the weights in each row of self.");
     FORMS(FUNCTION | METHOD | OUT);
     NO_GRADIENT;
@@ -168,7 +178,12 @@ struct Multinomial : Sample<Multinomial> {
         dispatch_floats("multinomial", self.dtype(), [&](auto tag) {
             using T = typename decltype(tag)::type;
             for (int64_t i = 0; i < rows; i++) check_weights(weights.data<T>() + i * categories, categories);
-            cpu::multinomial(stream_of(g), weights.data<T>(), rows, categories, samples, replacement, r.data<int64_t>());
+            if (replacement && samples > 1)
+                return cpu::multinomial(stream_of(g), weights.data<T>(), rows, categories, samples, r.data<int64_t>());
+            Tensor q = empty_preserved(self, self.dtype());  // drawn in the order of self's memory
+            cpu::fill_exponential(stream_of(g), q.data<T>(), q.numel(), 1);
+            cpu::multinomial_distinct(weights.data<T>(), contiguous(q).data<T>(), rows, categories, samples,
+                                      r.data<int64_t>());
         });
         return r;
     }
@@ -179,10 +194,13 @@ struct Multinomial : Sample<Multinomial> {
         if (!out.is_meta()) copy_raw(out, r);
     }
     static void check_arguments(const Tensor& self, int64_t samples, bool replacement) {
-        check(self.dim() == 1 || self.dim() == 2, "prob_dist must be 1 or 2 dim, but multinomial got the shape ", self.sizes());
-        check(self.is_floating(), "multinomial only supports floating-point dtypes for input, got: ", title(self.dtype()));
+        check(self.dim() == 1 || self.dim() == 2, "prob_dist must be 1 or 2 dim, but multinomial got the shape ",
+              self.sizes());
+        check(self.is_floating(),
+              "multinomial only supports floating-point dtypes for input, got: ", title(self.dtype()));
         check(samples > 0, "cannot sample n_sample <= 0 samples");
-        check(replacement || samples <= self.size(-1), "cannot sample n_sample > prob_dist.size(-1) samples without replacement");
+        check(replacement || samples <= self.size(-1),
+              "cannot sample n_sample > prob_dist.size(-1) samples without replacement");
         check(self.size(-1) <= int64_t(1) << 24, "number of categories cannot exceed 2^24");
         check(self.size(-1) > 0, "multinomial(): there is no category to draw from in the shape ", self.sizes());
     }
