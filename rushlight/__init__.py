@@ -34,6 +34,10 @@ from rushlight._C import (  # noqa: E402
     memory_format,
 )
 
+# Pickles name these types by this module; the alias renames them, with everything else, to torch.
+for _type in (Tensor, Size, device, dtype, layout, memory_format, _C.Generator, _C.UntypedStorage):
+    _type.__module__ = "rushlight"
+
 globals().update({name: value for name, value in vars(_C._functions).items() if not name.startswith("__")})
 for _name in dir(_C):
     if isinstance(getattr(_C, _name), (dtype, layout, memory_format)):

@@ -322,3 +322,9 @@ def test_storages():
         typed = torch.storage.TypedStorage([1.0, 2.0], dtype=torch.float64)
     assert round_trip(typed).tolist() == [1.0, 2.0]
     assert os.fspath(RECORDED) and len(typed) == 2
+
+
+@pytest.mark.parametrize("obj", [torch.Size([1, 2]), torch.device("cpu"), torch.float32, torch.strided], ids=str)
+def test_values_of_the_core_pickle_without_another_torch(obj):
+    data = pickle.dumps(obj)
+    assert pickle.loads(data) == obj and b"rushlight" in data
