@@ -35,8 +35,9 @@ from rushlight._C import (  # noqa: E402
 )
 
 # Pickles name these types by this module; the alias renames them, with everything else, to torch.
-for _type in (Tensor, Size, device, dtype, layout, memory_format, _C.Generator, _C.UntypedStorage):
+for _type in (Tensor, Size, device, dtype, layout, memory_format, _C.Generator):
     _type.__module__ = "rushlight"
+_C.UntypedStorage.__module__ = "rushlight.storage"
 
 globals().update({name: value for name, value in vars(_C._functions).items() if not name.startswith("__")})
 for _name in dir(_C):
@@ -44,6 +45,7 @@ for _name in dir(_C):
         globals()[_name] = getattr(_C, _name)
 
 from rushlight import tensor as _tensor_module  # noqa: E402
+from rushlight._contraction import *  # noqa: E402, F403
 from rushlight.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled  # noqa: E402
 from rushlight.functional import *  # noqa: E402, F403
 from rushlight.random import *  # noqa: E402, F403

@@ -8,16 +8,11 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-
 
 def run(*args: str, code: str | None = None, cwd: Path | None = None, ok: bool = True) -> str:
     """The output of a Python process that finds Rushlight."""
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     command = [sys.executable, *args] + (["-c", textwrap.dedent(code)] if code else [])
-    result = subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, timeout=120, env={**os.environ, "PYTHONPATH": path}
-    )
+    result = subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120)
     assert (result.returncode == 0) is ok, result.stdout + result.stderr
     return result.stdout if ok else result.stderr
 
@@ -40,9 +35,7 @@ def test_script(tmp_path):
 def test_exit_codes(tmp_path):
     script = tmp_path / "program.py"
     script.write_text("import sys\nsys.exit(3)\n")
-    result = subprocess.run(
-        [sys.executable, "-m", "rushlight.torch", str(script)], env={**os.environ, "PYTHONPATH": str(ROOT)}
-    )
+    result = subprocess.run([sys.executable, "-m", "rushlight.torch", str(script)])
     assert result.returncode == 3
     assert "can't open file" in run("-m", "rushlight.torch", "nothing.py", ok=False)
     assert "ZeroDivisionError" in run("-m", "rushlight.torch", "-c", "1/0", ok=False)

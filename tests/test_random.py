@@ -367,6 +367,15 @@ def test_dropout_warns_of_unusual_ranks():
         F.dropout3d(torch.ones(2, 3))
 
 
+@pytest.mark.parametrize("function", [F.dropout, F.dropout2d, F.alpha_dropout, torch.bernoulli, torch.rand_like])
+def test_examples_of_a_batch_draw_their_own(function):
+    torch.manual_seed(7)
+    options = {"training": True} if function is F.alpha_dropout else {}
+    y = torch.vmap(lambda x: function(x, **options), randomness="different")(torch.full((6, 2, 16, 2, 2), 0.5))
+    assert y.shape == (6, 2, 16, 2, 2)
+    assert len({tuple(v.flatten().tolist()) for v in y}) == 6
+
+
 # ---------------------------------------------------------------- options, shapes and distributions
 def test_factory_options():
     assert torch.rand(3, requires_grad=True).requires_grad

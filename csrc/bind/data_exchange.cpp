@@ -50,6 +50,13 @@ void warn_not_writable() {
 }
 }  // namespace
 
+static Dims array_strides(PyObject* array, DType t) {
+    Tensor owner = Tensor::steal(checked(PyObject_GetAttrString(array, "strides")));
+    Dims r = dims_from_python(owner.py(), Param());
+    for (auto& s : r) s /= itemsize(t);
+    return r;
+}
+
 Tensor tensor_from_numpy(PyObject* array, bool warn) {
     Py_buffer view;
     if (PyObject_GetBuffer(array, &view, PyBUF_STRIDES | PyBUF_FORMAT) < 0) unsupported_array(array);
@@ -70,6 +77,7 @@ Tensor tensor_from_numpy(PyObject* array, bool warn) {
         check(view.strides[i] % itemsize(t) == 0, Err::Value, "given numpy array strides not a multiple of the element byte size. Copy the numpy array to reallocate the memory.");
         strides[i] = view.strides[i] / itemsize(t);
     }
+    if (product(sizes) == 0) strides = array_strides(array, t);  // the buffer protocol makes up others for empty arrays
     if (warn && view.readonly) warn_not_writable();
     size_t bytes = size_t(span(sizes, strides) * itemsize(t));
     return on_storage(Storage::wrap(view.buf, bytes, release_python, Py_NewRef(array)), t, sizes, strides, 0);

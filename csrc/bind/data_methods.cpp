@@ -190,6 +190,15 @@ PyObject* resize_as_(PyObject* self, PyObject* args, PyObject* kwargs) {
         return Py_NewRef(self);
     });
 }
+PyObject* resize_as_function(PyObject*, PyObject* args, PyObject* kwargs) {
+    PyObject* self = PyTuple_GET_SIZE(args) ? PyTuple_GET_ITEM(args, 0) : nullptr;
+    return about("resize_as_", self ? self : Py_None, [&](const Tensor&) {
+        PyObject* rest = PyTuple_GetSlice(args, 1, PyTuple_GET_SIZE(args));
+        PyObject* r = resize_as_(self, rest, kwargs);
+        Py_DECREF(rest);
+        return r;
+    });
+}
 // set_(), set_(tensor), set_(storage), set_(storage or tensor, offset, size, stride)
 PyObject* set_(PyObject* self, PyObject* args, PyObject* kwargs) {
     RL_TRY({
@@ -265,7 +274,8 @@ PyMethodDef methods[] = {
 PyMethodDef functions[] = {FUNCTION_OF(numel, "Number of elements."), FUNCTION_OF(is_floating_point, "Whether the dtype is a floating-point one."), FUNCTION_OF(is_complex, "Whether the dtype is complex."),
                            FUNCTION_OF(is_signed, "Whether the dtype is signed."), FUNCTION_OF(is_nonzero, "Whether the only element is not zero."), FUNCTION_OF(is_inference, "Whether it was made in inference mode."),
                            FUNCTION_OF(is_conj, "Whether values are conjugated when read."), FUNCTION_OF(is_neg, "Whether values are negated when read."), FUNCTION_OF(get_device, "-1: the CPU."),
-                           {"is_same_size", is_same_size_function, METH_VARARGS, "Whether sizes are equal."}, {}};
+                           {"is_same_size", is_same_size_function, METH_VARARGS, "Whether sizes are equal."},
+                           {"resize_as_", with_keywords(resize_as_function), METH_VARARGS | METH_KEYWORDS, "resize_ to another tensor's sizes."}, {}};
 PyMethodDef internal[] = {{"_rebuild_tensor", rebuild_tensor, METH_VARARGS, nullptr}, {}};
 }  // namespace
 

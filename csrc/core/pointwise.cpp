@@ -70,9 +70,9 @@ Tensor pointwise_slow(const PointwiseSpec& spec, const Operand* in, const Scalar
     DType common = result_type(in, n);
     if (common == DType::Undefined) common = default_dtype();
     if (spec.rule == Rule::Float && !is_inexact(common)) common = default_dtype();
+    if (spec.validate) spec.validate(in, common, params);
     DType compute = compute_type(common);
     if (int(compute) >= kComputeTypes || !(spec.dtypes >> int(compute) & 1)) not_implemented(op, common);
-    if (spec.validate) spec.validate(in, common, params);
     DType result = spec.rule == Rule::Bool ? DType::Bool : spec.real ? to_real(common) : common;
     DType produced = spec.rule == Rule::Bool ? DType::Bool : spec.real ? to_real(compute) : compute;
 

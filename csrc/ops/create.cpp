@@ -294,16 +294,23 @@ struct Range : Factory<Range, Scalar, Scalar, Scalar> {
 };
 OP(Range);
 
+// A number as its element type T has it, in the type C of the computation.
+template <class T, class C> static C in_type(const Scalar& v) {
+    if constexpr (std::is_integral_v<T>) return C(v.to<T>());
+    else return v.to<C>();
+}
 // linspace and logspace: `map` is applied to the i-th of `steps` points, counted from the nearer end so that both ends are met.
 template <class Map> static void fill_points(const char* op, const Tensor& r, const Scalar& start, const Scalar& end, Map map) {
     check(r.dtype() != DType::Bool, Err::NotImplemented, "\"", op, "_cpu\" not implemented for 'Bool'");
     int64_t n = r.numel();
     if (n == 0) return;
+    if (is_integral(r.dtype())) check_fits(start, r.dtype()), check_fits(end, r.dtype());
     fill_sequence(r, [=](int64_t i, auto tag) {
         using T = typename decltype(tag)::type;
         using C = std::conditional_t<std::is_same_v<T, float>, float, std::conditional_t<std::is_same_v<T, c64> || std::is_same_v<T, c128> || std::is_same_v<T, ComplexHalf>, c128, double>>;
-        if (n == 1) return map(start.to<C>());
-        C a = start.to<C>(), b = end.to<C>(), step = (b - a) / C(n - 1);
+        C a = in_type<T, C>(start), b = in_type<T, C>(end);
+        if (n == 1) return map(a);
+        C step = (b - a) / C(n - 1);
         return map(i < n / 2 ? a + step * C(i) : b - step * C(n - 1 - i));
     });
 }

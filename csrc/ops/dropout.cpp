@@ -116,6 +116,11 @@ std::pair<Tensor, Tensor> fused_dropout(const Tensor& x, double p, bool with_mas
 // Zeros and ones, in x's dtype: one for each element, or for each of x's channels.
 Tensor draw_noise(const Tensor& x, double keep, bool channels) {
     check_result_type(x);
+    if (x->wrapper) {  // each example of a batch has draws of its own
+        Tensor like = x;
+        for (int64_t d = 2; channels && d < x.dim(); d++) like = narrow(like, d, 0, 1);
+        return bernoulli(like, keep);
+    }
     Tensor noise;
     if (channels) {
         Dims sizes(size_t(x.dim()), 1);

@@ -62,11 +62,10 @@ struct Histc : Op<Histc> {
         check(std::isfinite(low) && std::isfinite(high), "torch.histc: range of [", low, ", ", high, "] is not finite");
         check(low <= high, "torch.histc: max must be larger than min");
         if (low == high) low -= 1, high += 1;
-        for (int64_t i = 0; i < x.numel(); i++) {
-            double v = x.data<double>()[i];
-            if (!(v >= low && v <= high)) continue;
-            r.data<double>()[std::min(bins - 1, int64_t((v - low) / (high - low) * double(bins)))]++;
-        }
+        const double* p = x.data<double>();
+        double *counts = r.data<double>(), width = high - low;
+        for (int64_t i = 0, n = x.numel(); i < n; i++)
+            if (p[i] >= low && p[i] <= high) counts[std::min(bins - 1, int64_t((p[i] - low) / width * double(bins)))]++;
         return cast_raw(r, self.dtype());
     }
 };
@@ -225,19 +224,25 @@ struct Bincount : Op<Bincount> {
         check(self.dim() == 1, "bincount only supports 1-d non-negative integral inputs.");
         check(!weights || same(weights.sizes(), self.sizes()), "weights should be 1-d and have the same length as input");
         Tensor x = cast_raw(self, DType::Int64);
-        int64_t n = minlength;
-        for (int64_t i = 0; i < x.numel(); i++) {
-            int64_t v = x.data<int64_t>()[i];
-            check(v >= 0, "bincount only supports 1-d non-negative integral inputs.");
-            n = std::max(n, v + 1);
-        }
+        const int64_t* p = x.data<int64_t>();
+        int64_t lowest = 0, highest = -1;
+        for (int64_t i = 0, m = x.numel(); i < m; i++) lowest = std::min(lowest, p[i]), highest = std::max(highest, p[i]);
+        check(lowest >= 0, "bincount only supports 1-d non-negative integral inputs.");
+        int64_t n = std::max(minlength, highest + 1);
         if (!weights || x.numel() == 0) return count<int64_t>(x, {}, n);
         if (weights.dtype() == DType::Float32) return count<float>(x, contiguous(weights), n);
         return count<double>(x, cast_raw(weights, DType::Float64), n);
     }
     template <class T> static Tensor count(const Tensor& x, const Tensor& weights, int64_t n) {
         Tensor r = zeros(Dims{n}, dtype_of<T>());
-        for (int64_t i = 0; i < x.numel(); i++) r.data<T>()[x.data<int64_t>()[i]] += weights ? weights.data<T>()[i] : T(1);
+        const int64_t* p = x.data<int64_t>();
+        int64_t m = x.numel();
+        T* counts = r.data<T>();
+        if (weights) {
+            const T* w = weights.data<T>();
+            for (int64_t i = 0; i < m; i++) counts[p[i]] += w[i];
+        } else
+            for (int64_t i = 0; i < m; i++) counts[p[i]]++;
         return r;
     }
 };

@@ -117,10 +117,10 @@ struct IndexPut : Update<IndexPut, Tensors, Tensor, bool> {
     using Saves = Save<In<1>>;
     static void apply(const Tensor& r, const Tensors& indices, const Tensor& values, bool accumulate) {
         if (!accumulate && !r.is_meta() && values.numel() == 1 && indices.size() == 1 && indices[0] && indices[0].dtype() == DType::Bool && indices[0].dim() <= r.dim()) return fill_mask(r, indices[0], values);
-        check(values.dtype() == r.dtype(), "Index put requires the source and destination dtypes match, got ", title(r.dtype()), " for the destination and ", title(values.dtype()), " for the source.");
-        if (r.is_meta()) return;
         Plan plan(r, indices);
+        if (r.is_meta()) return;
         Places p = plan.places(r);
+        check(values.dtype() == r.dtype(), "Index put requires the source and destination dtypes match, got ", title(r.dtype()), " for the destination and ", title(values.dtype()), " for the source.");
         Tensor v = contiguous(apart_from(r, fit(values, plan.sizes)));
         if (!v.numel()) return;
         int64_t step = v.numel() == 1 ? 0 : 1;

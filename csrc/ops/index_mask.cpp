@@ -73,6 +73,7 @@ static Tensor masked_scatter(const Tensor& a, const Tensor& mask, const Tensor& 
 struct MaskedSelect : Op<MaskedSelect> {
     SIG("masked_select(Tensor self, Tensor mask, *, Tensor? out=None) -> Tensor");
     DOC("A vector of the elements where mask is true; both broadcast.");
+    FORMS(FUNCTION | METHOD | OUT);
     using Saves = Save<In<1>>;
     static Tensor forward(const Tensor& self, const Tensor& mask) {
         check(mask.dtype() == DType::Bool, "masked_select: expected BoolTensor for mask");
@@ -158,6 +159,7 @@ static void check_nonzero(const Tensor& self) { check(!self.is_meta(), Err::NotI
 struct Nonzero : Op<Nonzero> {
     SIG("nonzero(Tensor self, *, Tensor? out=None) -> Tensor");
     DOC("A row of indices for each element that is not zero.");
+    FORMS(FUNCTION | METHOD | OUT);
     NO_GRADIENT;
     static Tensor forward(const Tensor& self) {
         check_nonzero(self);
@@ -195,13 +197,24 @@ struct NonzeroAsTuple : Composite<NonzeroAsTuple> {
         return {call<Nonzero>(self), {}};
     }
 };
+struct NonzeroOut : Composite<NonzeroOut> {
+    SIG("nonzero.out(Tensor self, *, bool as_tuple, Tensor? out=None) -> Tensor");
+    DOC("As nonzero; a tuple can't be written to out.");
+    FORMS(FUNCTION | OUT);
+    static Tensor forward(const Tensor& self, bool as_tuple) {
+        check(!as_tuple, Err::Type, "nonzero(): as_tuple=True does not go with out=");
+        return call<Nonzero>(self);
+    }
+};
 OP(Nonzero);
 OP(NonzeroAsTuple);
+OP(NonzeroOut);
 OP(NonzeroNumpy);
 
 struct NonzeroStatic : Op<NonzeroStatic> {
     SIG("nonzero_static(Tensor self, *, int size, int fill_value=-1, Tensor? out=None) -> Tensor");
     DOC("nonzero cut, or filled up with fill_value, to `size` rows.");
+    FORMS(FUNCTION | METHOD | OUT);
     NO_GRADIENT;
     static Tensor forward(const Tensor& self, int64_t size, int64_t fill_value) {
         check(size >= 0, "nonzero_static: 'size' must be an non-negative integer");

@@ -7,6 +7,7 @@ namespace rl {
 struct IndexSelect : Op<IndexSelect> {
     SIG("index_select(Tensor self, int dim, Tensor index, *, Tensor? out=None) -> Tensor");
     DOC("The slices of self along dim that index names, in its order.");
+    FORMS(FUNCTION | METHOD | OUT);
     using Saves = Save<In<2>>;
     static Tensor forward(const Tensor& self, int64_t dim, const Tensor& index) {
         int64_t d = wrap_dim(dim, self.dim());
@@ -32,6 +33,7 @@ OP(IndexSelect);
 struct Take : Op<Take> {
     SIG("take(Tensor self, Tensor index, *, Tensor? out=None) -> Tensor");
     DOC("The elements of the flattened self at index, in index's shape.");
+    FORMS(FUNCTION | METHOD | OUT);
     using Saves = Save<In<1>>;
     static Tensor forward(const Tensor& self, const Tensor& index) {
         check(index.dtype() == DType::Int64, "take(): Expected a long tensor for index, but got ", title(index.dtype()));
@@ -155,7 +157,10 @@ struct IndexFill : Op<IndexFill> {
     static Grads backward(Ctx& c, const Tensor& g) {
         Grads r(3);
         if (c.needs<0>()) r[0] = index_fill(g, c.arg<1>(), c.in<2>(), Scalar(0));
-        if (c.needs<3>()) r[2] = sum(index_select(g, c.arg<1>(), c.in<2>()));
+        if (c.needs<3>()) {  // a place that is named twice counts once
+            Tensor filled = index_fill(zeros(g.sizes(), DType::Bool, g.device()), c.arg<1>(), c.in<2>(), Scalar(true));
+            r[2] = sum(where(filled, g, Scalar(0)));
+        }
         return r;
     }
 };

@@ -80,6 +80,7 @@ Tensor uncovered(Tensor g, const Dims& sizes) {
 struct Gather : Op<Gather> {
     SIG("gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False, Tensor? out=None) -> Tensor");
     DOC("For each element of index the element of self at that place along dim and at the same place in other dimensions.");
+    FORMS(FUNCTION | METHOD | OUT);
     using Saves = Save<In<2>>;
     static Tensor forward(const Tensor& self, int64_t dim, const Tensor& index, bool) {
         int64_t d = wrap_dim(dim, self.dim());
@@ -333,6 +334,7 @@ OP(IndexReduce);
 struct TakeAlongDim : Composite<TakeAlongDim> {
     SIG("take_along_dim(Tensor self, Tensor indices, int? dim=None, *, Tensor? out=None) -> Tensor");
     DOC("gather with self and indices broadcast against each other in all dimensions but dim; of the flattened self without dim.");
+    FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, const Tensor& indices, const OptInt& dim) {
         check(indices.dtype() == DType::Int64, "torch.take_along_dim(): dtype of indices should be Long but got ", title(indices.dtype()));
         if (!dim) return gather(reshape(self, {-1}), 0, reshape(indices, {-1}));

@@ -203,6 +203,7 @@ OP(Ldexp);
 struct Frexp : Op<Frexp> {
     SIG("frexp.Tensor(Tensor self, *, Tensor[]? out=None) -> (Tensor mantissa, Tensor exponent)");
     DOC("Mantissas in [0.5, 1) and integer exponents: self = mantissa * 2 ** exponent.");
+    FORMS(FUNCTION | METHOD | OUT);
     using Saves = Save<In<0>>;
     static std::tuple<Tensor, Tensor> forward(const Tensor& self) {
         check(self.is_floating(), "torch.frexp() only supports floating-point dtypes");

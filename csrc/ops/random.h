@@ -126,5 +126,6 @@ void draw_integers_from(const Tensor& out, int64_t from, Generator* g);         
 void draw_any_integers(const Tensor& out, Generator* g);  // all that the dtype holds exactly, from 0
 void draw_bernoulli(const Tensor& out, double p, Generator* g);
 void draw_bernoulli(const Tensor& out, const Tensor& p, Generator* g);
+Tensor bernoulli(const Tensor& like, double p);  // the operator
 
 }  // namespace rl

@@ -111,6 +111,7 @@ struct BernoulliNumber : Sample<BernoulliNumber> {
 };
 OP(Bernoulli);
 OP(BernoulliNumber);
+Tensor bernoulli(const Tensor& like, double p) { return call<BernoulliNumber>(like, p, nullptr); }
 
 // ---------------------------------------------------------------- counts
 struct Poisson : Sample<Poisson> {

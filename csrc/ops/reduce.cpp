@@ -1,8 +1,6 @@
 // Geometry of reductions.
 #include "ops/reduce.h"
 
-#include "cpu/widen.h"
-
 namespace rl {
 
 uint64_t reduced_dims(const Dims& dims, int64_t ndim) {

@@ -14,6 +14,7 @@
 #include "cpu/buffer.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
+#include "cpu/widen.h"
 
 namespace rl {
 
@@ -69,9 +70,15 @@ struct Fold {
     using In = T;
     using Acc = A;
     static A row(const T* x, int64_t n) {
-        A a = O::template identity<A>();
-        for (int64_t i = 0; i < n; i++) a = O::step(a, A(x[i]));
-        return a;
+        A a[4];  // four chains, as each step waits for the one before
+        std::fill(a, a + 4, O::template identity<A>());
+        int64_t i = 0;
+        for (; i + 4 <= n; i += 4) {
+#pragma GCC unroll 4
+            for (int k = 0; k < 4; k++) a[k] = O::step(a[k], A(x[i + k]));
+        }
+        for (; i < n; i++) a[0] = O::step(a[0], A(x[i]));
+        return O::step(O::step(a[0], a[1]), O::step(a[2], a[3]));
     }
     static void columns(A* y, const T* x, int64_t rows, int64_t n, int64_t stride) {
         std::fill(y, y + n, O::template identity<A>());
@@ -123,6 +130,37 @@ template <class T> struct SumOf : Fold<AddStep, T, Wide<T>> {
         else Base::columns(y, x, rows, n, stride);
     }
 };
+
+// 16-bit numbers, added in float32; the sums of blocks in double.
+template <class T> struct SmallSumOf {
+    using In = T;
+    using Acc = float;
+    using Next = SumOf<float>;
+    static constexpr int64_t kBlock = 2048;
+    static float row(const T* x, int64_t n) {
+        float wide[kBlock];
+        double total = 0;
+        for (int64_t i = 0; i < n; i += kBlock) {
+            int64_t m = std::min(kBlock, n - i);
+            cpu::widen(wide, x + i, m);
+            total += double(cpu::kernels().reduce<float>().sum(wide, m));
+        }
+        return float(total);
+    }
+    static void columns(float* y, const T* x, int64_t rows, int64_t n, int64_t stride) {
+        float wide[kBlock];
+        std::fill(y, y + n, 0.0f);
+        for (int64_t i = 0; i < n; i += kBlock)
+            for (int64_t r = 0, m = std::min(kBlock, n - i); r < rows; r++) {
+                cpu::widen(wide, x + r * stride + i, m);
+                cpu::kernels().reduce<float>().acc_sum(y + i, wide, m);
+            }
+    }
+    static float merge(float a, float b) { return a + b; }
+    static float identity() { return 0; }
+};
+template <> struct SumOf<Half> : SmallSumOf<Half> {};
+template <> struct SumOf<BFloat16> : SmallSumOf<BFloat16> {};
 
 // ---------------------------------------------------------------- the engine
 inline constexpr int64_t kReduceBlock = 16 * cpu::kSumBlock;  // elements of a long run that are one unit of work

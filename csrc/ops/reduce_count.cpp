@@ -200,9 +200,13 @@ template <class T> struct NonzerosOf {
     using Next = SumOf<int64_t>;
     static int64_t row(const T* x, int64_t n) {
         if constexpr (sizeof(T) == 1) return cpu::kernels().count_nonzero(reinterpret_cast<const uint8_t*>(x), n);
-        int64_t count = 0;
-        for (int64_t i = 0; i < n; i++) count += x[i] != T(0);
-        return count;
+        int64_t count[4] = {}, i = 0;
+        for (; i + 4 <= n; i += 4) {
+#pragma GCC unroll 4
+            for (int k = 0; k < 4; k++) count[k] += x[i + k] != T(0);
+        }
+        for (; i < n; i++) count[0] += x[i] != T(0);
+        return count[0] + count[1] + count[2] + count[3];
     }
     static void columns(int64_t* y, const T* x, int64_t rows, int64_t n, int64_t stride) {
         std::fill(y, y + n, 0);

@@ -111,7 +111,10 @@ static Tensor vector_norm(const Tensor& x, const Scalar& p, const OptDims& dim, 
 }
 
 // ---------------------------------------------------------------- matrix norms
-static Tensor extreme_of(const Tensor& x, int64_t dim, bool keepdim, bool largest) { return largest ? amax(x, {dim}, keepdim) : neg(amax(neg(x), {dim}, keepdim)); }
+static Tensor extreme_of(const Tensor& x, int64_t dim, bool keepdim, bool largest) {
+    if (largest && x.size(dim) == 0) return sum(x, {dim}, keepdim);  // the norm of nothing is 0
+    return largest ? amax(x, {dim}, keepdim) : neg(amax(neg(x), {dim}, keepdim));
+}
 static void check_matrix(const Tensor& a, const Dims& dim) {
     check(a.dim() >= 2, "linalg.matrix_norm: The input tensor A must have at least 2 dimensions.");
     check(dim.size() == 2, "linalg.matrix_norm: dim must be a 2-tuple. Got ", dim);

@@ -10,9 +10,11 @@ static DType sum_type(const Tensor& self, const OptDType& dtype) {
 }
 
 // The sum in its accumulation type: int64 for integers, float32 for 16-bit floating point.
-template <template <class> class F> static Tensor wide_reduction(const Tensor& self, uint64_t mask, bool keepdim) {
+static Tensor wide_sum(const Tensor& self, uint64_t mask, bool keepdim) {
+    if (self.dtype() == DType::BFloat16) return reduce_tensor<SumOf<BFloat16>>(self, mask, keepdim);
+    if (self.dtype() == DType::Float16) return reduce_tensor<SumOf<Half>>(self, mask, keepdim);
     Tensor x = to_compute(self);
-    return dispatch_compute(x.dtype(), [&](auto tag) { return reduce_tensor<F<typename decltype(tag)::type>>(x, mask, keepdim); });
+    return dispatch_compute(x.dtype(), [&](auto tag) { return reduce_tensor<SumOf<typename decltype(tag)::type>>(x, mask, keepdim); });
 }
 
 // What is to be added to give a result of type t: self converted where t would be wider or of another kind.
@@ -31,7 +33,7 @@ static Tensor small_sum(const Tensor& t, float scale) {
 }
 
 static Tensor sum_raw(const Tensor& self, const Dims& dims, bool keepdim, DType t) {
-    Tensor r = wide_reduction<SumOf>(converted(self, t), reduced_dims(dims, self.dim()), keepdim);
+    Tensor r = wide_sum(converted(self, t), reduced_dims(dims, self.dim()), keepdim);
     return cast_raw(r, t);
 }
 
@@ -108,7 +110,7 @@ static void divide_raw(const Tensor& t, double n) {
 }
 static Tensor mean_raw(const Tensor& self, const Dims& dims, bool keepdim, DType t) {
     uint64_t mask = reduced_dims(dims, self.dim());
-    Tensor r = wide_reduction<SumOf>(converted(self, t), mask, keepdim);
+    Tensor r = wide_sum(converted(self, t), mask, keepdim);
     divide_raw(r, double(reduced_count(self.sizes(), mask)));
     return cast_raw(r, t);
 }

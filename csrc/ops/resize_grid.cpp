@@ -3,6 +3,7 @@
 
 #include "cpu/parallel.h"
 #include "ops/conv.h"
+#include "ops/recompute.h"
 
 namespace rl {
 
@@ -154,6 +155,72 @@ template <class T> void sample_backward(const Sampling& s, const T* g, const T* 
     });
 }
 
+// What is constant about one dimension of a call: for every point the first weight's argument, its derivative by the
+// coordinate in [-1, 1], and for each tap the index and whether it is inside.
+struct AxisTensors {
+    Tensor part, scale;
+    Tensors index, inside;
+};
+AxisTensors axis_tensors(const Tensor& coordinates, int64_t size, int64_t mode, int64_t padding, bool align) {
+    int64_t n = coordinates.numel(), taps = mode == kBicubic ? 4 : mode == kNearest ? 1 : 2;
+    Tensor g = cast_raw(coordinates, DType::Float64);
+    AxisTensors r{empty(coordinates.sizes(), DType::Float64), empty(coordinates.sizes(), DType::Float64), {}, {}};
+    for (int64_t k = 0; k < taps; k++) r.index.push_back(empty(coordinates.sizes(), DType::Int64)), r.inside.push_back(empty(coordinates.sizes(), DType::Float64));
+    for (int64_t i = 0; i < n; i++) {
+        Axis<double> a = axis(g.data<double>()[i], size, mode, padding, align);
+        double x = unnormalized(g.data<double>()[i], size, align).x;
+        r.part.data<double>()[i] = mode == kBicubic ? x - std::floor(x) : mode == kBilinear ? a.weight[1] : 0;
+        r.scale.data<double>()[i] = a.scale;
+        for (int64_t k = 0; k < taps; k++) r.index[size_t(k)].data<int64_t>()[i] = std::max<int64_t>(a.index[k], 0), r.inside[size_t(k)].data<double>()[i] = a.index[k] >= 0;
+    }
+    return r;
+}
+// The weights of a dimension as functions of its coordinates.
+Tensors weights_by_operators(const AxisTensors& a, const Tensor& g, int64_t mode) {
+    DType t = g.dtype();
+    Tensor x = add(to(a.part, t), mul(sub(g, detach(g)), to(a.scale, t)));
+    Tensors w;
+    if (mode == kNearest) w = {ones(g.sizes(), t)};
+    else if (mode == kBilinear) w = {sub(ones(g.sizes(), t), x), x};
+    else {
+        const double c = -0.75;
+        auto horner = [&](const Tensor& v, double k3, double k2, double k1, double k0) { return add(mul(add(mul(add(mul(v, Scalar(k3)), Scalar(k2)), v), Scalar(k1)), v), Scalar(k0)); };
+        auto inner = [&](const Tensor& v) { return horner(v, c + 2, -(c + 3), 0, 1); };
+        auto outer_part = [&](const Tensor& v) { return horner(v, c, -5 * c, 8 * c, -4 * c); };
+        Tensor y = add(neg(x), Scalar(1));
+        w = {outer_part(add(x, Scalar(1))), inner(x), inner(y), outer_part(add(y, Scalar(1)))};
+    }
+    for (size_t k = 0; k < w.size(); k++) w[k] = mul(w[k], to(a.inside[k], t));
+    return w;
+}
+Tensor sample_by_operators(const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding, bool align) {
+    int64_t n = input.size(0), channels = input.size(1), dims = input.dim() - 2, points = 1, area = 1;
+    for (int64_t d = 0; d < dims; d++) points *= grid.size(d + 1), area *= input.size(d + 2);
+    Tensor flat = reshape(input, {n, channels, area}), at = reshape(grid, {n, points, dims}), r;
+    std::vector<AxisTensors> axes;
+    std::vector<Tensors> weights;
+    for (int64_t d = 0; d < dims; d++) {
+        Tensor g = select(at, 2, dims - 1 - d);
+        axes.push_back(axis_tensors(detach(g), input.size(d + 2), mode, padding, align));
+        weights.push_back(weights_by_operators(axes.back(), g, mode));
+    }
+    auto visit = [&](auto&& self, int64_t d, const Tensor& index, const Tensor& weight) -> void {
+        if (d == dims) {
+            Tensor taken = gather(flat, 2, expand(unsqueeze(index, 1), {n, channels, points})), part = mul(taken, unsqueeze(weight, 1));
+            r = r ? add(r, part) : part;
+            return;
+        }
+        for (size_t k = 0; k < weights[size_t(d)].size(); k++) {
+            const Tensor &i = axes[size_t(d)].index[k], &w = weights[size_t(d)][k];
+            self(self, d + 1, d ? add(mul(index, Scalar(input.size(d + 2))), i) : i, d ? mul(weight, w) : w);
+        }
+    };
+    visit(visit, 0, {}, {});
+    Dims sizes(Ints(grid.sizes()).first(size_t(dims) + 1));
+    sizes.insert(1, channels);
+    return reshape(r, sizes);
+}
+
 DType sampled_in(DType t) { return t == DType::Float64 ? t : DType::Float32; }
 }  // namespace
 
@@ -207,6 +274,7 @@ struct GridSampler : Op<GridSampler> {
         return cast_raw(r, input.dtype());
     }
     static Grads backward(Ctx& c, const Tensor& g) {
+        if (tls.grad) return recomputed_gradients({c.in<0>(), c.in<1>()}, {g}, [&](const Tensors& in) { return Tensors{sample_by_operators(in[0], in[1], c.arg<2>(), c.arg<3>(), c.arg<4>())}; });
         auto [gx, gg] = call<GridSamplerBackward>(g, c.in<0>(), c.in<1>(), c.arg<2>(), c.arg<3>(), c.arg<4>(), c.needs<0>());
         return {gx, gg};
     }

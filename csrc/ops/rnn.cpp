@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "autograd/meta.h"
 #include "cpu/clones.h"
 #include "cpu/parallel.h"
+#include "ops/recompute.h"
 
 namespace rl {
 
@@ -239,7 +239,11 @@ struct RnnLayer : Op<RnnLayer> {
         Tensor gout = gs[0], gcells = gs.size() > 1 ? gs[1] : Tensor();
         if (!gout && !gcells) return Grads(5);
         Tensor gates = c.in<0>(), h0 = c.in<1>(), c0 = c.given<2>() ? c.in<2>() : Tensor(), w = c.in<3>(), b = c.given<4>() ? c.in<4>() : Tensor();
-        if (tls.grad || tls.modes || gates->wrapper) return recorded_backward(c, gout, gcells, {gates, h0, c0, w, b});
+        if (tls.grad || tls.modes || gates->wrapper) 
+            return recomputed_gradients({gates, h0, c0, w, b}, {gout, gcells}, [&](const Tensors& in) {
+                auto [out, cells] = rnn_layer_by_steps(RnnMode(c.arg<5>()), in[0], in[1], in[2], in[3], in[4], c.arg<6>(), {});
+                return Tensors{out, cells};
+            });
         Layer l = layer_of(gates, h0, c.arg<5>(), c.arg<6>());
         Tensor out = c.out<0>(), cells = l.mode == RnnMode::Lstm ? c.out<1>() : Tensor(), kept = l.kept == 4 ? c.out<2>() : Tensor();
         Tensor dg = empty(gates.sizes(), gates.dtype()), dp = l.mode == RnnMode::Gru ? empty(gates.sizes(), gates.dtype()) : dg;
@@ -264,27 +268,6 @@ struct RnnLayer : Op<RnnLayer> {
         Tensor r = empty(out.sizes(), out.dtype());
         int64_t bytes = l.batch * l.hidden * itemsize(out.dtype());
         for (int64_t k = 0; k < l.time; k++) std::memcpy(r.raw() + l.step(k) * bytes, k ? out.raw() + l.step(k - 1) * bytes : h0.raw(), size_t(bytes));
-        return r;
-    }
-    // The layer once more by operators, from copies of its inputs, so that these are where the gradient stops.
-    static Grads recorded_backward(Ctx& c, const Tensor& gout, const Tensor& gcells, Tensors in) {
-        Guard<bool> record(tls.grad, true);
-        std::vector<Edge> inputs, roots;
-        Tensors grads;
-        std::vector<size_t> which;
-        for (size_t i = 0; i < in.size(); i++) {
-            if (!in[i]) continue;
-            in[i] = view(in[i], in[i].sizes());
-            if (in[i].requires_grad()) inputs.push_back(gradient_edge(in[i])), which.push_back(i);
-        }
-        auto [out, cells] = rnn_layer_by_steps(RnnMode(c.arg<5>()), in[0], in[1], in[2], in[3], in[4], c.arg<6>(), {});
-        if (gout) roots.push_back(gradient_edge(out)), grads.push_back(gout);
-        if (gcells && cells) roots.push_back(gradient_edge(cells)), grads.push_back(gcells);
-        BackwardOptions options;
-        options.retain_graph = options.create_graph = true, options.accumulate = false;
-        Tensors found = run_backward(roots, grads, inputs, options);
-        Grads r(5);
-        for (size_t i = 0; i < which.size(); i++) r[which[i]] = found[i];
         return r;
     }
 };

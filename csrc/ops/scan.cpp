@@ -11,21 +11,43 @@ template <class T> struct WideOf { using type = T; };
 template <> struct WideOf<float> { using type = double; };
 template <> struct WideOf<c64> { using type = c128; };
 
-// step(accumulator, element) along dim of a contiguous tensor, written to y.
+// step(accumulator, element) along dim of a contiguous tensor, written to y. Rows are scanned four at a time, as each is a
+// chain of operations that wait for one another.
+template <int Rows, class A, class T, class Step> static void scan_rows(const T* p, T* q, int64_t n, A start, Step step) {
+    A acc[Rows];
+    std::fill(acc, acc + Rows, start);
+    for (int64_t i = 0; i < n; i++) {
+#pragma GCC unroll 4
+        for (int r = 0; r < Rows; r++) acc[r] = step(acc[r], p[r * n + i]), q[r * n + i] = convert<T>(acc[r]);
+    }
+}
+template <class A, class T, class Step> static void scan_columns(const T* p, T* q, int64_t n, int64_t width, int64_t stride, A* acc, A start, Step step) {
+    std::fill(acc, acc + width, start);
+    for (int64_t r = 0; r < n; r++, p += stride, q += stride)
+        for (int64_t k = 0; k < width; k++) acc[k] = step(acc[k], p[k]), q[k] = convert<T>(acc[k]);
+}
 template <class A, class T, class Step> static void scan(const Tensor& x, const Tensor& y, int64_t dim, A start, Step step) {
     int64_t outer = 1, n = 1, inner = 1;
     for (int64_t d = 0; d < x.dim(); d++) (d < dim ? outer : d == dim ? n : inner) *= x.sizes()[d];
+    const T* p = x.data<T>();
+    T* q = y.data<T>();
+    if (inner == 1) {
+        int64_t groups = (outer + 3) / 4;
+        cpu::parallel_for(groups, std::max<int64_t>(1, kGrain / (4 * n)), [&](int64_t a, int64_t b) {
+            for (int64_t i = 4 * a; i < std::min(outer, 4 * b);) {
+                if (i + 4 <= outer) scan_rows<4, A>(p + i * n, q + i * n, n, start, step), i += 4;
+                else scan_rows<1, A>(p + i * n, q + i * n, n, start, step), i++;
+            }
+        });
+        return;
+    }
     constexpr int64_t strip = 256;
     int64_t strips = (inner + strip - 1) / strip;
     cpu::parallel_for(outer * strips, std::max<int64_t>(1, kGrain / (n * std::min(strip, inner))), [&](int64_t a, int64_t b) {
         A acc[strip];
         for (int64_t i = a; i < b; i++) {
-            int64_t c = i % strips * strip, width = std::min(strip, inner - c);
-            const T* p = x.data<T>() + i / strips * n * inner + c;
-            T* q = y.data<T>() + i / strips * n * inner + c;
-            std::fill(acc, acc + width, start);
-            for (int64_t r = 0; r < n; r++, p += inner, q += inner)
-                for (int64_t k = 0; k < width; k++) acc[k] = step(acc[k], p[k]), q[k] = convert<T>(acc[k]);
+            int64_t c = i % strips * strip, at = i / strips * n * inner + c;
+            scan_columns<A>(p + at, q + at, n, std::min(strip, inner - c), inner, acc, start, step);
         }
     });
 }
@@ -181,11 +203,12 @@ template <bool Largest> static ValuesIndices running_best(const char* op, const 
         if constexpr (!is_complex_v<T>)
             each_lane(l, [&](int64_t i) {
                 const T* p = l.memory.data<T>() + i * l.n;
-                T best = p[0];
-                int64_t at = 0;
-                for (int64_t k = 0; k < l.n; k++) {
-                    if (is_nan(p[k]) || (!is_nan(best) && (Largest ? p[k] >= best : p[k] <= best))) best = p[k], at = k;
-                    values.data<T>()[i * l.n + k] = best, indices.data<int64_t>()[i * l.n + k] = at;
+                T *v = values.data<T>() + i * l.n, best = p[0];
+                int64_t *where = indices.data<int64_t>() + i * l.n, at = 0, n = l.n;
+                for (int64_t k = 0; k < n; k++) {
+                    bool wins = is_nan(p[k]) || (!is_nan(best) && (Largest ? p[k] >= best : p[k] <= best));
+                    best = wins ? p[k] : best, at = wins ? k : at;
+                    v[k] = best, where[k] = at;
                 }
             });
     });

@@ -110,6 +110,7 @@ OP(DiagEmbed);
 struct Diag : Composite<Diag> {
     SIG("diag(Tensor self, int diagonal=0, *, Tensor? out=None) -> Tensor");
     DOC("A copy of a matrix's diagonal, or a matrix with a vector on its diagonal.");
+    FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, int64_t offset) {
         check(self.dim() == 1 || self.dim() == 2, "diag(): Supports 1D or 2D tensors. Got ", self.dim(), "D");
         return self.dim() == 1 ? call<DiagEmbed>(self, offset, int64_t(0), int64_t(1)) : clone(diagonal(self, offset));
@@ -158,7 +159,8 @@ struct SelectScatter : Scatterer<SelectScatter> {
     static Grads backward(Ctx& c, const Tensor& g) { return grads(c, g, c.arg<2>(), c.arg<3>()); }
 };
 struct SliceScatter : Scatterer<SliceScatter> {
-    SIG("slice_scatter(Tensor self, Tensor src, int dim=0, int? start=None, int? end=None, int step=1) -> Tensor");
+    FORMS(FUNCTION | METHOD | OUT);
+    SIG("slice_scatter(Tensor self, Tensor src, int dim=0, int? start=None, int? end=None, int step=1, *, Tensor? out=None) -> Tensor");
     DOC("self with src in place of the indices from start to before end along dim.");
     static Tensor part(const Tensor& t, int64_t dim, const OptInt& start, const OptInt& end, int64_t step) { return slice(t, dim, start, end, step); }
     static Tensor forward(const Tensor& self, const Tensor& src, int64_t dim, const OptInt& start, const OptInt& end, int64_t step) { return replaced(self, src, dim, start, end, step); }

@@ -287,10 +287,7 @@ struct Meshgrid : Composite<Meshgrid> {
             own[i] = sizes[i];
             r.push_back(expand(view(ts[i], own), sizes));
         }
-        if (swap) {
-            for (auto& t : r) t = transpose(t, 0, 1);
-            std::swap(r[0], r[1]);
-        }
+        if (swap) std::swap(r[0], r[1]);
         return r;
     }
 };

@@ -50,19 +50,62 @@ struct ConstantPad : Op<ConstantPad> {
 };
 OP(ConstantPad);
 
-// The index that each place of a padded dimension takes its value from.
+// The index that each place of a padded dimension takes its value from. Circular padding repeats what cutting leaves.
 static Tensor pad_indices(const std::string& mode, int64_t n, int64_t before, int64_t behind) {
     Tensor r = empty(Dims{before + n + behind}, DType::Int64);
     int64_t* p = r.data<int64_t>();
+    int64_t first = std::max<int64_t>(-before, 0), left = n - first - std::max<int64_t>(-behind, 0);
     for (int64_t i = 0; i < r.numel(); i++) {
         int64_t at = i - before;
         if (mode == "reflect") at = at < 0 ? -at : at >= n ? 2 * (n - 1) - at : at;
         else if (mode == "replicate") at = std::clamp<int64_t>(at, 0, n - 1);
-        else at = (at % n + n) % n;
+        else at = first + ((i - std::max<int64_t>(before, 0)) % left + left) % left;
         p[i] = at;
     }
     return r;
 }
+
+// Reflection and replication; the gradient goes back to the places that values came from.
+struct PadEdge : Op<PadEdge> {
+    SIG("_pad_edge(Tensor self, int[] pad, str mode) -> Tensor");
+    DOC("The last dimensions padded with values of self.");
+    FORMS(FUNCTION);
+    using Saves = Save<In<0>>;
+    static Tensor forward(const Tensor& self, const Dims& pad, const std::string& mode) {
+        NoGrad guard;
+        Tensor r = self;
+        for (size_t k = 0; k < pad.size() / 2; k++)
+            if (pad[2 * k] || pad[2 * k + 1]) r = index_select(r, self.dim() - 1 - int64_t(k), pad_indices(mode, self.sizes()[self.dim() - 1 - int64_t(k)], pad[2 * k], pad[2 * k + 1]));
+        return r.is(self) ? clone_raw(self) : r;
+    }
+    struct Backward : Op<Backward> {
+        SIG("_pad_edge_backward(Tensor grad_output, Tensor self, int[] pad, str mode) -> Tensor");
+        DOC("Gradient of _pad_edge.");
+        FORMS(FUNCTION);
+        static Tensor forward(const Tensor& g, const Tensor& self, const Dims& pad, const std::string& mode) {
+            NoGrad guard;
+            Tensor r = g;
+            for (size_t k = pad.size() / 2; k-- > 0;) {
+                int64_t d = self.dim() - 1 - int64_t(k);
+                if (!pad[2 * k] && !pad[2 * k + 1]) continue;
+                Dims sizes = r.sizes();
+                sizes[d] = self.sizes()[d];
+                r = index_add(zeros(sizes, r.dtype(), r.device()), d, pad_indices(mode, sizes[d], pad[2 * k], pad[2 * k + 1]), r);
+            }
+            return r.is(g) ? clone_raw(g) : r;
+        }
+        static Grads backward(Ctx& c, const Tensor& g) {
+            Grads r(2);
+            if (c.needs<0>()) r[0] = call<PadEdge>(g, c.arg<2>(), c.arg<3>());
+            if (c.needs<1>()) r[1] = zeros(c.sizes<1>(), g.dtype(), g.device());
+            return r;
+        }
+    };
+    static Grads backward(Ctx& c, const Tensor& g);
+};
+OP(PadEdge);
+static const Registrar<PadEdge::Backward> register_pad_edge_backward;
+Grads PadEdge::backward(Ctx& c, const Tensor& g) { return {call<Backward>(g, c.in<0>(), c.arg<1>(), c.arg<2>())}; }
 
 struct PadMode : Composite<PadMode> {
     SIG("nn::pad(Tensor input, int[] pad, str mode='constant', float? value=None) -> Tensor");
@@ -78,17 +121,18 @@ struct PadMode : Composite<PadMode> {
         check(spatial >= 1 && spatial <= 3 && (self.dim() == spatial + 1 || self.dim() == spatial + 2), Err::NotImplemented, "Padding size ", pad.size(), " is not supported for ", self.dim(), "D input tensor.");
         for (int64_t d = self.dim() == spatial + 1 ? 0 : 1; d < self.dim(); d++)
             check(self.sizes()[d] != 0, "Expected ", spatial + 1, "D or ", spatial + 2, "D tensor with possibly 0 batch size and other non-zero dimensions for input, but got: ", self.sizes(), " (pad, mode ", mode, ")");
+        for (int64_t k = 0; k < spatial; k++) check_amount(self, mode, self.dim() - 1 - k, pad[2 * k], pad[2 * k + 1], k);
+        if (mode != "circular") return call<PadEdge>(self, pad, mode);
         Tensor r = self;
-        for (int64_t k = 0; k < spatial; k++) r = along(r, mode, r.dim() - 1 - k, pad[2 * k], pad[2 * k + 1], k);
+        for (int64_t k = 0; k < spatial; k++)
+            if (pad[2 * k] || pad[2 * k + 1]) r = index_select(r, r.dim() - 1 - k, pad_indices(mode, self.sizes()[r.dim() - 1 - k], pad[2 * k], pad[2 * k + 1]));
         return r.is(self) ? clone(self) : r;
     }
-    static Tensor along(const Tensor& t, const std::string& mode, int64_t d, int64_t before, int64_t behind, int64_t k) {
+    static void check_amount(const Tensor& t, const std::string& mode, int64_t d, int64_t before, int64_t behind, int64_t k) {
         int64_t n = t.sizes()[d];
         if (mode == "reflect") check(before < n && behind < n, "Argument #", 4 + 2 * k, ": Padding size should be less than the corresponding input dimension, but got: padding (", before, ", ", behind, ") at dimension ", d, " of input ", t.sizes());
         if (mode == "circular") check(before <= n && behind <= n, "Padding value causes wrapping around more than once.");
         check(before + n + behind >= (mode == "circular" ? 0 : 1), mode == "circular" ? "Negative padding value is resulting in an empty dimension" : "pad: the input is too small", " (padding (", before, ", ", behind, ") at dimension ", d, " of input ", t.sizes(), ")");
-        if (before == 0 && behind == 0) return t;
-        return index_select(t, d, pad_indices(mode, n, before, behind));
     }
 };
 OP(PadMode);

@@ -124,6 +124,7 @@ struct Roll : Op<Roll> {
             return alias_of(forward(flat, shifts, Dims{0}), self.sizes());
         }
         check(shifts.size() == dims.size(), "shifts and dimensions must align. shifts: ", shifts.size(), ", dims:", dims.size());
+        for (int64_t d : dims) wrap_dim(d, self.dim(), false);
         Tensor r = resolve(self);
         for (size_t i = 0; i < dims.size(); i++) r = once(r, shifts[i], dims[i]);
         return r.is(self) ? clone_raw(self) : r;
@@ -218,6 +219,7 @@ OP(Rot90);
 struct Kron : Composite<Kron> {
     SIG("kron(Tensor self, Tensor other, *, Tensor? out=None) -> Tensor");
     DOC("Kronecker product: every element of self times all of other.");
+    FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, const Tensor& other) {
         size_t n = size_t(std::max(self.dim(), other.dim()));
         Dims a(2 * n, 1), b(2 * n, 1), sizes(n, 1);

@@ -29,12 +29,31 @@ template <class Row, class Columns> static void over_slab(const Slab& s, Row&& r
     });
 }
 
+// Rows of 16-bit numbers, widened one by one.
+template <bool Log, class T> static void softmax_small(const T* x, T* y, const Slab& s) {
+    auto& k = cpu::kernels().softmax<float>();
+    cpu::parallel_for(s.outer, std::max<int64_t>(1, kGrain / 4 / s.n), [&](int64_t a, int64_t b) {
+        cpu::Buffer<float> wide(s.n);
+        for (int64_t i = a; i < b; i++) {
+            cpu::widen(wide.data, x + i * s.n, s.n);
+            (Log ? k.log_softmax : k.softmax)(wide.data, wide.data, s.n);
+            cpu::narrow(y + i * s.n, wide.data, s.n);
+        }
+    });
+}
+
 template <bool Log> static Tensor softmax_raw(const char* op, const Tensor& self, int64_t dim) {
     int64_t d = wrap_dim(dim, self.dim());
     check(self.is_floating(), Err::NotImplemented, "\"", d + 1 >= self.dim() ? "softmax_lastdim_kernel_impl" : "softmax_kernel_impl", "\" not implemented for '", title(self.dtype()), "' (", op, ")");
     if (self.is_meta() || self.numel() == 0) return empty(self.sizes(), self.dtype(), self.device());
+    Slab s(self, d);
+    if (is_reduced(self.dtype()) && s.inner == 1) {
+        Tensor x = contiguous(self), y = empty(x.sizes(), x.dtype());
+        if (x.dtype() == DType::Float16) softmax_small<Log>(x.data<Half>(), y.data<Half>(), s);
+        else softmax_small<Log>(x.data<BFloat16>(), y.data<BFloat16>(), s);
+        return y;
+    }
     Tensor x = contiguous(to_compute(self)), y = empty(x.sizes(), x.dtype());
-    Slab s(x, d);
     auto go = [&](auto tag) {
         using T = typename decltype(tag)::type;
         auto& k = cpu::kernels().softmax<T>();

@@ -43,11 +43,16 @@ static Tensor search_raw(const Tensor& sequence, const Tensor& values, const Sea
         for (int64_t i = 0; i < order.numel(); i++) check(order.data<int64_t>()[i] >= 0 && order.data<int64_t>()[i] < n, Err::Index, "torch.searchsorted(): sorter index out of range");
     dispatch_ordered(s, [&](auto tag) {
         using T = typename decltype(tag)::type;
-        cpu::parallel_for(v.numel(), kGrain / 16, [&](int64_t a, int64_t b) {
+        const T *rows = s.data<T>(), *wanted = v.data<T>();
+        const int64_t* orders = order ? order.data<int64_t>() : nullptr;
+        int64_t* found = r.data<int64_t>();
+        bool many = s.dim() > 1;
+        cpu::parallel_for(v.numel(), kGrain / 16, [=](int64_t a, int64_t b) {
             for (int64_t i = a; i < b; i++) {
-                const T* row = s.data<T>() + (s.dim() > 1 ? i / per_row * n : 0);
-                const int64_t* at = order ? order.data<int64_t>() + (s.dim() > 1 ? i / per_row * n : 0) : nullptr;
-                T x = v.data<T>()[i];
+                int64_t skip = many ? i / per_row * n : 0;
+                const T* row = rows + skip;
+                const int64_t* at = orders ? orders + skip : nullptr;
+                T x = wanted[i];
                 int64_t low = 0, high = n;
                 while (low < high) {
                     int64_t middle = (low + high) / 2;
@@ -55,7 +60,7 @@ static Tensor search_raw(const Tensor& sequence, const Tensor& values, const Sea
                     if (how.right ? !order_less(x, m) : order_less(m, x)) low = middle + 1;
                     else high = middle;
                 }
-                r.data<int64_t>()[i] = low;
+                found[i] = low;
             }
         });
     });
@@ -116,14 +121,12 @@ static Tensor isin_raw(const Tensor& elements, const Tensor& test, bool invert) 
     dispatch_ordered(x, [&](auto tag) {
         using T = typename decltype(tag)::type;
         std::vector<T> set;
-        for (int64_t i = 0; i < y.numel(); i++)
-            if (!is_nan(y.data<T>()[i])) set.push_back(y.data<T>()[i]);  // NaN equals nothing
+        const T *p = x.data<T>(), *q = y.data<T>();
+        bool* found = r.data<bool>();
+        std::copy_if(q, q + y.numel(), std::back_inserter(set), [](T v) { return !is_nan(v); });  // NaN equals nothing
         std::sort(set.begin(), set.end());
         cpu::parallel_for(x.numel(), kGrain / 16, [&](int64_t a, int64_t b) {
-            for (int64_t i = a; i < b; i++) {
-                T v = x.data<T>()[i];
-                r.data<bool>()[i] = (!is_nan(v) && std::binary_search(set.begin(), set.end(), v)) != invert;
-            }
+            for (int64_t i = a; i < b; i++) found[i] = (!is_nan(p[i]) && std::binary_search(set.begin(), set.end(), p[i])) != invert;
         });
     });
     return r;

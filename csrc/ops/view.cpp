@@ -109,6 +109,11 @@ OP(AsStridedFrom);
 struct AsStrided : Composite<AsStrided> {
     SIG("as_strided(Tensor self, int[] size, int[] stride, int? storage_offset=None) -> Tensor");
     DOC("A view with given sizes, strides and offset into the storage, in elements.");
+    FORMS(FUNCTION | METHOD | INPLACE);
+    static void into(const Tensor& out, bool, const Tensor& self, const Dims& size, const Dims& stride, const OptInt& offset) {
+        Tensor r = forward(self, size, stride, offset);
+        out.set_geometry(Dims(r.sizes()), Dims(r.strides()), r->offset);
+    }
     static Tensor forward(const Tensor& self, const Dims& size, const Dims& stride, const OptInt& offset) {
         return call<AsStridedFrom>(self, size, stride, offset.value_or(self->offset), Dims(self.sizes()), Dims(self.strides()), self->offset);
     }

@@ -1,0 +1,12 @@
+"""Child processes import the package under test, whatever folder the suite is started from."""
+
+import os
+from pathlib import Path
+
+import rushlight
+
+# `python -c` looks in the current folder first: in the source folder it would find a package without its extension.
+os.chdir(Path(__file__).parent)
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(Path(rushlight.__file__).parent.parent), os.environ.get("PYTHONPATH")])
+)

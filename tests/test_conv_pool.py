@@ -1,0 +1,295 @@
+"""Convolution, pooling, folding, resizing, sampling, embedding, attention, recurrent layers, CTC."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+from rushlight.autograd import gradcheck, gradgradcheck
+
+F = torch.nn.functional
+RNG = np.random.default_rng(1)
+
+
+def rand(*shape, dtype="float64", grad=False):
+    x = RNG.standard_normal(shape)
+    if dtype.startswith("complex"):
+        x = x + 1j * RNG.standard_normal(shape)
+    return torch.from_numpy(x.astype(dtype)).requires_grad_(grad)
+
+
+def direct_conv2d(x, w, b, stride, padding, dilation, groups):
+    """The definition, one product at a time."""
+    x = np.pad(x, ((0, 0), (0, 0), (padding[0],) * 2, (padding[1],) * 2))
+    n, _, height, width = x.shape
+    out, each, kh, kw = w.shape
+    oh = (height - dilation[0] * (kh - 1) - 1) // stride[0] + 1
+    ow = (width - dilation[1] * (kw - 1) - 1) // stride[1] + 1
+    y = np.zeros((n, out, oh, ow), dtype=np.result_type(x, w))
+    for o in range(out):
+        channels = slice(o // (out // groups) * each, o // (out // groups) * each + each)
+        for i, j in itertools.product(range(oh), range(ow)):
+            top, left = i * stride[0], j * stride[1]
+            window = x[:, channels, top : top + dilation[0] * (kh - 1) + 1 : dilation[0], left : left + dilation[1] * (kw - 1) + 1 : dilation[1]]
+            y[:, o, i, j] = (window * w[o]).sum((1, 2, 3))
+    return y if b is None else y + b[:, None, None]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex128", "int64"])
+@pytest.mark.parametrize(
+    "stride,padding,dilation,groups", [((1, 1), (0, 0), (1, 1), 1), ((2, 1), (1, 2), (1, 1), 1), ((1, 1), (2, 1), (2, 1), 2), ((3, 2), (0, 1), (1, 2), 4)]
+)
+def test_conv2d_by_definition(dtype, stride, padding, dilation, groups):
+    x, w, b = (RNG.standard_normal(s) * 3 for s in ((2, 4, 9, 8), (8, 4 // groups, 3, 2), (8,)))
+    x, w, b = (v.astype(dtype) for v in (x, w, b))
+    got = F.conv2d(torch.from_numpy(x), torch.from_numpy(w), torch.from_numpy(b), stride, padding, dilation, groups)
+    np.testing.assert_allclose(got.numpy(), direct_conv2d(x, w, b, stride, padding, dilation, groups), rtol=1e-4, atol=1e-4)
+
+
+def test_channels_last_images_give_channels_last_results():
+    x, w = rand(2, 3, 8, 8, dtype="float32"), rand(4, 3, 3, 3, dtype="float32")
+    planar = F.conv2d(x, w)
+    last = F.conv2d(x.contiguous(memory_format=torch.channels_last), w)
+    assert last.is_contiguous(memory_format=torch.channels_last) and planar.is_contiguous()
+    np.testing.assert_allclose(planar.numpy(), last.numpy(), rtol=1e-4, atol=1e-5)
+    pooled = F.max_pool2d(last, 2)
+    assert pooled.is_contiguous(memory_format=torch.channels_last)
+    np.testing.assert_allclose(pooled.numpy(), F.max_pool2d(planar, 2).numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_transposed_convolution_is_the_adjoint(n):
+    conv, transposed = getattr(F, f"conv{n}d"), getattr(F, f"conv_transpose{n}d")
+    x, w = rand(2, 4, *(7, 6, 5)[:n]), rand(6, 2, *(3, 2, 2)[:n])
+    y = conv(x, w, stride=2, padding=1, groups=2)
+    g = rand(*y.shape)
+    back = transposed(g, w, stride=2, padding=1, groups=2, output_padding=[(s - 2 * (o - 1) + 2 - k) for s, o, k in zip(x.shape[2:], y.shape[2:], w.shape[2:], strict=True)])
+    np.testing.assert_allclose((y * g).sum().item(), (x * back).sum().item())
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_convolution_gradients(dtype):
+    x, w, b = rand(2, 2, 4, 4, dtype=dtype, grad=True), rand(2, 1, 2, 3, dtype=dtype, grad=True), rand(2, dtype=dtype, grad=True)
+    f = lambda x, w, b: F.conv2d(x, w, b, stride=(1, 2), padding=1, groups=2)  # noqa: E731
+    assert gradcheck(f, (x, w, b)) and gradgradcheck(f, (x, w, b))
+    v = rand(2, 2, 2, dtype=dtype, grad=True)
+    g = lambda x, w: F.conv_transpose1d(x, w, stride=2, padding=1)  # noqa: E731
+    y = rand(1, 2, 4, dtype=dtype, grad=True)
+    assert gradcheck(g, (y, v)) and gradgradcheck(g, (y, v))
+
+
+def test_padding_in_words_and_single_images():
+    x, w = rand(2, 3, 8, 9), rand(4, 3, 4, 3)
+    assert F.conv2d(x, w, padding="same").shape == (2, 4, 8, 9) and F.conv2d(x, w, padding="valid").shape == (2, 4, 5, 7)
+    # one more row of padding below than above
+    np.testing.assert_allclose(F.conv2d(x, w, padding="same").numpy(), direct_conv2d(np.pad(x.numpy(), ((0, 0), (0, 0), (1, 2), (1, 1))), w.numpy(), None, (1, 1), (0, 0), (1, 1), 1))
+    np.testing.assert_allclose(F.conv2d(x[0], w).numpy(), F.conv2d(x, w)[0].numpy())
+    for wrong in (dict(padding="same", stride=2), dict(padding="else"), dict(groups=2), dict(stride=0), dict(padding=-1), dict(dilation=0)):
+        with pytest.raises(RuntimeError):
+            F.conv2d(x, w, **wrong)
+    with pytest.raises(RuntimeError, match="channels"):
+        F.conv2d(x, rand(4, 2, 3, 3))
+    assert F.conv2d(torch.empty(2, 3, 8, 8, device="meta"), torch.empty(4, 3, 3, 3, device="meta")).shape == (2, 4, 6, 6)
+
+
+# ---------------------------------------------------------------- pooling
+def windows(x, kernel, stride):
+    """(N, C, oh, ow, kernel * kernel) of an unpadded image."""
+    n, c, h, w = x.shape
+    oh, ow = (h - kernel) // stride + 1, (w - kernel) // stride + 1
+    return np.stack([x[:, :, i : i + stride * oh : stride, j : j + stride * ow : stride][:, :, :oh, :ow] for i in range(kernel) for j in range(kernel)], -1)
+
+
+@pytest.mark.parametrize("kernel,stride", [(2, 2), (3, 1), (3, 2)])
+def test_pooling_by_definition(kernel, stride):
+    x = rand(2, 3, 8, 9)
+    w = windows(x.numpy(), kernel, stride)
+    np.testing.assert_allclose(F.max_pool2d(x, kernel, stride).numpy(), w.max(-1))
+    np.testing.assert_allclose(F.avg_pool2d(x, kernel, stride).numpy(), w.mean(-1))
+    values, indices = F.max_pool2d(x, kernel, stride, return_indices=True)
+    np.testing.assert_array_equal(x.flatten(2).gather(2, indices.flatten(2)).reshape(values.shape).numpy(), values.numpy())
+
+
+def test_adaptive_pooling_divides_evenly():
+    x = rand(2, 3, 7, 5)
+    got = F.adaptive_avg_pool2d(x, (3, None)).numpy()
+    for i in range(3):
+        rows = slice(i * 7 // 3, -(-(i + 1) * 7 // 3))
+        np.testing.assert_allclose(got[:, :, i], x.numpy()[:, :, rows].mean(2))
+    assert F.adaptive_max_pool2d(x, 1).shape == (2, 3, 1, 1)
+    np.testing.assert_allclose(F.adaptive_avg_pool2d(x, 1).flatten().numpy(), x.numpy().mean((2, 3)).ravel())
+
+
+def test_pooling_gradients():
+    x = rand(1, 2, 5, 5, grad=True)
+    for f in (
+        lambda x: F.max_pool2d(x, 3, 2, 1), lambda x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False), lambda x: F.adaptive_avg_pool2d(x, 2),
+        lambda x: F.adaptive_max_pool2d(x, 2), lambda x: F.max_pool1d(x[0], 2, dilation=2), lambda x: F.avg_pool3d(x, 2, ceil_mode=True),
+    ):  # fmt: skip
+        assert gradcheck(f, (x,)) and gradgradcheck(f, (x,))
+
+
+def test_pooling_errors():
+    x = torch.ones(1, 1, 4, 4)
+    for wrong in (dict(kernel_size=5), dict(kernel_size=2, padding=2), dict(kernel_size=2, stride=0)):
+        with pytest.raises(RuntimeError):
+            F.max_pool2d(x, **wrong)
+    with pytest.raises(RuntimeError, match="divisor"):
+        F.avg_pool2d(x, 2, divisor_override=0)
+
+
+# ---------------------------------------------------------------- folding, resizing, sampling
+def test_fold_is_the_adjoint_of_unfold():
+    x = rand(2, 3, 7, 6)
+    columns = F.unfold(x, (3, 2), dilation=(1, 2), padding=1, stride=(2, 1))
+    g = rand(*columns.shape)
+    back = F.fold(g, (7, 6), (3, 2), dilation=(1, 2), padding=1, stride=(2, 1))
+    np.testing.assert_allclose((columns * g).sum().item(), (x * back).sum().item())
+    w = rand(4, 3, 3, 2)
+    by_product = (w.flatten(1) @ F.unfold(x, (3, 2))).reshape(2, 4, 5, 5)
+    np.testing.assert_allclose(by_product.numpy(), F.conv2d(x, w).numpy())
+
+
+@pytest.mark.parametrize(
+    "mode,shape,size", [("nearest", (1, 2, 5), 8), ("linear", (1, 2, 5), 8), ("bilinear", (1, 2, 4, 5), (7, 3)), ("bicubic", (1, 2, 4, 5), (7, 3)),
+                        ("trilinear", (1, 1, 3, 4, 2), (2, 6, 3)), ("area", (1, 2, 5, 4), (3, 2)), ("nearest-exact", (1, 2, 5, 4), (3, 2))]
+)  # fmt: skip
+def test_interpolate_keeps_constants_and_has_gradients(mode, shape, size):
+    np.testing.assert_allclose(F.interpolate(torch.ones(shape), size, mode=mode).numpy(), 1, rtol=1e-6)
+    x = rand(*shape, grad=True)
+    f = lambda x: F.interpolate(x, size, mode=mode)  # noqa: E731
+    assert gradcheck(f, (x,)) and gradgradcheck(f, (x,))
+
+
+def test_interpolate_linear_ramps():
+    ramp = torch.arange(5, dtype=torch.float64).reshape(1, 1, 5)
+    np.testing.assert_allclose(F.interpolate(ramp, 9, mode="linear", align_corners=True).flatten().numpy(), np.linspace(0, 4, 9))
+    np.testing.assert_array_equal(F.interpolate(ramp, scale_factor=2.0).flatten().numpy(), np.repeat(np.arange(5.0), 2))
+    for wrong in (dict(size=3, scale_factor=2), dict(), dict(size=3, align_corners=True), dict(size=(3, 3))):
+        with pytest.raises(ValueError):
+            F.interpolate(ramp, **wrong)
+
+
+def test_grid_sample_at_pixel_centres_is_the_identity():
+    x = rand(1, 2, 4, 5)
+    ys, xs = np.meshgrid(np.linspace(-1, 1, 4), np.linspace(-1, 1, 5), indexing="ij")
+    grid = torch.from_numpy(np.stack([xs, ys], -1)[None])
+    for mode in ("bilinear", "nearest", "bicubic"):
+        np.testing.assert_allclose(F.grid_sample(x, grid, mode=mode, align_corners=True).numpy(), x.numpy(), atol=1e-9)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+def test_grid_sample_gradients(mode, padding):
+    x, grid = rand(1, 2, 4, 5, grad=True), torch.from_numpy(RNG.uniform(-1.3, 1.3, (1, 2, 3, 2))).requires_grad_()
+    f = lambda x, g: F.grid_sample(x, g, mode=mode, padding_mode=padding, align_corners=False)  # noqa: E731
+    assert gradcheck(f, (x, grid)) and gradgradcheck(f, (x, grid))
+
+
+# ---------------------------------------------------------------- embedding
+def test_embedding_gradient_adds_up_and_skips_padding():
+    w, index = rand(5, 3, grad=True), torch.tensor([[1, 1, 4], [0, 2, 1]])
+    y = F.embedding(index, w, padding_idx=2)
+    np.testing.assert_array_equal(y.detach().numpy(), w.detach().numpy()[index.numpy()])
+    y.sum().backward()
+    np.testing.assert_array_equal(w.grad[:, 0].numpy(), [1, 3, 0, 0, 1])
+    assert gradgradcheck(lambda w: F.embedding(index, w) ** 2, (rand(5, 3, grad=True),))
+    with pytest.raises(IndexError, match="out of range"):
+        F.embedding(torch.tensor([5]), w)
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+def test_embedding_bag_against_a_loop(mode):
+    w, index, offsets = rand(6, 3), torch.tensor([1, 2, 2, 5, 0]), torch.tensor([0, 3, 3])
+    rows = [w.numpy()[[1, 2, 2]], np.zeros((0, 3)), w.numpy()[[5, 0]]]
+    expected = [getattr(np, mode)(r, 0) if len(r) else np.zeros(3) for r in rows]
+    np.testing.assert_allclose(F.embedding_bag(index, w, offsets, mode=mode).numpy(), expected)
+    assert gradcheck(lambda w: F.embedding_bag(index, w, offsets, mode=mode), (rand(6, 3, grad=True),))
+
+
+# ---------------------------------------------------------------- attention
+def plain_attention(q, k, v, mask=None, causal=False):
+    scores = q @ np.swapaxes(k, -1, -2) / math.sqrt(q.shape[-1])
+    if causal:
+        scores = np.where(np.tril(np.ones(scores.shape[-2:])) > 0, scores, -np.inf)
+    if mask is not None:
+        scores = np.where(mask, scores, -np.inf) if mask.dtype == bool else scores + mask
+    e = np.exp(scores - scores.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True) @ v
+
+
+@pytest.mark.parametrize("length,keys", [(5, 7), (130, 600)])
+@pytest.mark.parametrize("kind", ["plain", "causal", "bool", "float"])
+def test_attention_by_definition(length, keys, kind):
+    q, k, v = rand(2, 3, length, 8), rand(2, 3, keys, 8), rand(2, 3, keys, 4)
+    mask = {"bool": RNG.random((length, keys)) > 0.3, "float": RNG.standard_normal((1, 1, length, keys))}.get(kind)
+    given = None if mask is None else torch.from_numpy(mask)
+    got = F.scaled_dot_product_attention(q, k, v, attn_mask=given, is_causal=kind == "causal")
+    np.testing.assert_allclose(got.numpy(), plain_attention(q.numpy(), k.numpy(), v.numpy(), mask, kind == "causal"), atol=1e-10)
+
+
+def test_attention_gradients_and_rows_without_keys():
+    q, k, v = rand(1, 2, 3, 4, grad=True), rand(1, 2, 5, 4, grad=True), rand(1, 2, 5, 2, grad=True)
+    for f in (F.scaled_dot_product_attention, lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True)):
+        assert gradcheck(f, (q, k, v)) and gradgradcheck(f, (q, k, v))
+    masked = F.scaled_dot_product_attention(q, k, v, attn_mask=torch.zeros(3, 5, dtype=torch.bool))
+    assert (masked == 0).all()
+    many, few = rand(1, 4, 3, 4), rand(1, 2, 3, 4)
+    grouped = F.scaled_dot_product_attention(many, few, few, enable_gqa=True)
+    repeated = F.scaled_dot_product_attention(many, few.repeat_interleave(2, 1), few.repeat_interleave(2, 1))
+    np.testing.assert_allclose(grouped.numpy(), repeated.numpy())
+
+
+# ---------------------------------------------------------------- recurrent layers
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def test_lstm_by_definition():
+    x, h, c = RNG.standard_normal((4, 2, 3)), RNG.standard_normal((1, 2, 5)), RNG.standard_normal((1, 2, 5))
+    w, u, b, d = (RNG.standard_normal(s) for s in ((20, 3), (20, 5), (20,), (20,)))
+    args = [torch.from_numpy(v) for v in (w, u, b, d)]
+    out, hn, cn = torch.lstm(torch.from_numpy(x), (torch.from_numpy(h), torch.from_numpy(c)), args, True, 1, 0.0, False, False, False)
+    state, cell = h[0], c[0]
+    for t in range(4):
+        i, f, g, o = np.split(x[t] @ w.T + b + state @ u.T + d, 4, 1)
+        cell = sigmoid(f) * cell + sigmoid(i) * np.tanh(g)
+        state = sigmoid(o) * np.tanh(cell)
+        np.testing.assert_allclose(out[t].numpy(), state)
+    np.testing.assert_allclose(hn[0].numpy(), state)
+    np.testing.assert_allclose(cn[0].numpy(), cell)
+
+
+@pytest.mark.parametrize("name,gates", [("lstm", 4), ("gru", 3), ("rnn_tanh", 1), ("rnn_relu", 1)])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_recurrent_gradients(name, gates, bidirectional):
+    def run(x, h, c, *params):
+        hx = (h, c) if name == "lstm" else h
+        return getattr(torch, name)(x, hx, params, True, 1, 0.0, False, bidirectional, False)
+
+    n = 2 if bidirectional else 1
+    inputs = [rand(3, 2, 2, grad=True), rand(n, 2, 2, grad=True), rand(n, 2, 2, grad=True)]
+    for _ in range(n):
+        inputs += [rand(gates * 2, 2, grad=True), rand(gates * 2, 2, grad=True), rand(gates * 2, grad=True), rand(gates * 2, grad=True)]
+    if name != "lstm":
+        inputs[2].requires_grad_(False)
+    assert gradcheck(run, tuple(inputs))
+    assert gradgradcheck(lambda x: run(x, *inputs[1:])[0], (inputs[0],))
+
+
+# ---------------------------------------------------------------- CTC
+def test_ctc_sums_over_all_paths():
+    log_probs = torch.log_softmax(rand(4, 1, 3), 2)
+    p = log_probs.exp().numpy()[:, 0]
+    total = 0.0
+    for path in itertools.product(range(3), repeat=4):
+        label = [k for i, k in enumerate(path) if k and (i == 0 or path[i - 1] != k)]
+        if label == [1, 2]:
+            total += math.prod(p[t, k] for t, k in enumerate(path))
+    loss = F.ctc_loss(log_probs, torch.tensor([[1, 2]]), [4], [2], reduction="none")
+    np.testing.assert_allclose(loss.item(), -math.log(total))
+    logits = rand(4, 2, 3, grad=True)
+    assert gradcheck(lambda x: F.ctc_loss(x.log_softmax(2), torch.tensor([[1, 2], [2, 2]]), [4, 3], [2, 1]), (logits,))
+    assert F.ctc_loss(log_probs, torch.tensor([[1, 1]]), [1], [2], reduction="none", zero_infinity=True).item() == 0

@@ -1,0 +1,229 @@
+"""x[...] and x[...] = v against NumPy; gather, scatter and their relatives against their definitions."""
+
+import random
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+from rushlight.autograd import gradcheck, gradgradcheck
+
+
+def pair(*shape, dtype="float64"):
+    array = np.arange(int(np.prod(shape)), dtype=dtype).reshape(shape)
+    return array.copy(), torch.from_numpy(array.copy())
+
+
+KEYS = [
+    0, -1, slice(None), slice(1, None), slice(None, None, 2), slice(5, 1), Ellipsis, None, (), (0, 1), (0, slice(1, 3)), (slice(None), 2), (Ellipsis, 0),
+    (None, 0), (0, None, Ellipsis, -1), [0, 1], (slice(None), [2, 0]), ([0, 1], [1, 2]), ([0, 1], slice(None), [1, 2]), ([[0], [1]], [1, 2]), True, False,
+    np.array([True, False]), np.array([[True, False, True], [False, True, False]]), (0, np.array([True, False, True])), (slice(None), np.array([0, 2, 2])),
+    np.int64(1), (np.array(1), 2), (None, [0, 1], [1, 2]), (slice(0, 0), [1]), ([], slice(None)),
+]  # fmt: skip
+
+
+def as_torch(key):
+    if isinstance(key, tuple):
+        return tuple(as_torch(k) for k in key)
+    return torch.tensor(key, dtype=torch.int64 if key == [] else None) if isinstance(key, list) else key
+
+
+def as_numpy(key):
+    if isinstance(key, tuple):
+        return tuple(as_numpy(k) for k in key)
+    return np.array(key, dtype=np.int64) if isinstance(key, list) else key
+
+
+@pytest.mark.parametrize("key", KEYS, ids=str)
+def test_reading_agrees_with_numpy(key):
+    array, tensor = pair(2, 3, 4)
+    np.testing.assert_array_equal(tensor[as_torch(key)].numpy(), array[as_numpy(key)])
+
+
+@pytest.mark.parametrize("key", KEYS, ids=str)
+def test_writing_agrees_with_numpy(key):
+    array, tensor = pair(2, 3, 4)
+    values = -np.arange(array[as_numpy(key)].size, dtype="float64").reshape(array[as_numpy(key)].shape)
+    array[as_numpy(key)] = values
+    tensor[as_torch(key)] = torch.from_numpy(values)
+    np.testing.assert_array_equal(tensor.numpy(), array)
+    array[as_numpy(key)] = 7
+    tensor[as_torch(key)] = 7
+    np.testing.assert_array_equal(tensor.numpy(), array)
+
+
+def test_random_keys_agree_with_numpy():
+    rng = random.Random(0)
+
+    def item(n):
+        kind = rng.randrange(4)
+        if kind == 0:
+            return rng.randrange(-n, n)
+        if kind == 1:
+            return slice(rng.choice([None, 0, 1, -1]), rng.choice([None, 2, n, -1]), rng.choice([None, 1, 2]))
+        if kind == 2:
+            return np.array([rng.randrange(-n, n) for _ in range(3)])
+        return np.array([rng.random() < 0.5 for _ in range(n)])
+
+    for _ in range(500):
+        shape = tuple(rng.randrange(1, 5) for _ in range(rng.randrange(1, 4)))
+        array, tensor = pair(*shape)
+        key = tuple(item(n) for n in shape[: rng.randrange(1, len(shape) + 1)])
+        try:
+            expected = array[key]
+        except IndexError:  # masks with different numbers of elements
+            with pytest.raises(IndexError):
+                tensor[key]
+            continue
+        np.testing.assert_array_equal(tensor[key].numpy(), expected)
+
+
+def test_basic_indexing_shares_memory_and_advanced_copies():
+    _, x = pair(3, 4)
+    x[1, 1:3][0] = -1.0
+    assert x[1, 1].item() == -1.0
+    x[[0, 2]][0, 0] = -5.0
+    assert x[0, 0].item() == 0.0
+    assert x[...] is not x and x[...].data_ptr() == x.data_ptr()
+
+
+@pytest.mark.parametrize(
+    ("key", "error", "text"),
+    [
+        (3, IndexError, "index 3 is out of bounds for dimension 0 with size 3"),
+        (-4, IndexError, "index -4 is out of bounds for dimension 0 with size 3"),
+        ((0, 0, 0), IndexError, "too many indices for tensor of dimension 2"),
+        (slice(None, None, -1), ValueError, "step must be greater than zero"),
+        (1.5, IndexError, "valid indices"),
+        ([0, 5], IndexError, "index 5 is out of bounds"),
+        (np.array([True, False]), IndexError, r"shape of the mask \[2\]"),
+        (np.array([1.0]), IndexError, "must be long, int, byte or bool"),
+        (([0, 1], [0, 1, 2]), IndexError, "could not be broadcast together"),
+    ],
+)
+def test_bad_keys_raise(key, error, text):
+    _, x = pair(3, 4)
+    with pytest.raises(error, match=text):
+        x[as_torch(key) if not isinstance(key, np.ndarray) else torch.from_numpy(key)]
+
+
+def test_bad_assignments_raise():
+    _, x = pair(3, 4)
+    with pytest.raises(TypeError, match="can't assign a list"):
+        x[0] = [1, 2]
+    with pytest.raises(RuntimeError, match="expanded size"):
+        x[0] = torch.ones(3, dtype=torch.float64)
+    with pytest.raises(RuntimeError, match="cannot be broadcast to indexing result"):
+        x[[0, 1]] = torch.ones(5, dtype=torch.float64)
+    with pytest.raises(RuntimeError, match="dtypes match"):
+        x[[0, 1]] = torch.ones(4)
+    with pytest.raises(IndexError, match="0-dim tensor"):
+        torch.tensor(1.0)[0]
+    with pytest.raises(RuntimeError, match="without overflow"):
+        torch.zeros(2, dtype=torch.uint8)[0] = 300
+
+
+# ---------------------------------------------------------------- gradients
+def leaf(*shape):
+    return torch.randn(*shape, dtype=torch.float64, requires_grad=True)
+
+
+INDEX = torch.tensor([[0, 2], [1, 1]])
+ROWS = torch.tensor([0, 2, 2])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x[1], lambda x: x[:, 1:3], lambda x: x[[0, 2]], lambda x: x[[0, 0], [1, 1]], lambda x: x[x.detach() > 0],
+        lambda x: x.gather(0, INDEX), lambda x: x.scatter(0, INDEX, x[:2, :2] * 2), lambda x: x.scatter(0, INDEX, 0.5), lambda x: x.scatter_add(1, INDEX, x[:2, :2]),
+        lambda x: x.index_select(1, ROWS), lambda x: x.index_add(0, ROWS, x, alpha=2.0), lambda x: x.index_copy(0, torch.tensor([2, 0]), x[:2] * 3),
+        lambda x: x.index_fill(0, ROWS, 2.0), lambda x: x.take(INDEX), lambda x: x.put(INDEX, x[:2, :2] * 2, accumulate=True), lambda x: x.masked_fill(x.detach() > 0, 1.0),
+        lambda x: x.masked_select(x.detach() > 0), lambda x: x.masked_scatter(x.detach() > 0, x * 2), lambda x: torch.take_along_dim(x[:2], INDEX, 1),
+        lambda x: x.scatter_reduce(0, INDEX, x[:2, :2] + 1, "prod"), lambda x: x.scatter_reduce(0, INDEX, x[:2, :2], "mean", include_self=False),
+        lambda x: x.scatter_reduce(0, INDEX, x[:2, :2], "amax"), lambda x: x.index_reduce(0, ROWS, x + 0.3, "mean"), lambda x: x.index_reduce(0, ROWS, x + 0.3, "amin", include_self=False),
+    ],
+)  # fmt: skip
+def test_gradients(f):
+    torch.manual_seed(0)
+    x = leaf(3, 4)
+    assert gradcheck(f, (x,))
+    assert gradgradcheck(f, (x,))
+
+
+def test_assignment_is_recorded():
+    x, v = leaf(3, 4), leaf(2, 4)
+
+    def f(x, v):
+        y = x * 1
+        y[[0, 2]] = v
+        y[1, 1:3] = v[0, :2]
+        y[y.detach() > 100] = 0.0
+        return y
+
+    assert gradcheck(f, (x, v))
+
+
+# ---------------------------------------------------------------- definitions
+def test_repeated_indices_add_up_the_same_with_any_number_of_threads():
+    torch.manual_seed(1)
+    index = torch.randint(0, 50, (20000,))
+    rows = torch.randn(20000, 64)
+    results = []
+    for threads in (1, 2):
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        results.append(torch.zeros(50, 64).index_add_(0, index, rows))
+        torch.set_num_threads(before)
+    assert results[0].equal(results[1])
+    expected = np.zeros((50, 64))
+    np.add.at(expected, index.numpy(), rows.numpy().astype("float64"))
+    np.testing.assert_allclose(results[0].numpy(), expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("reduce", ["sum", "prod", "mean", "amax", "amin"])
+@pytest.mark.parametrize("include_self", [True, False])
+def test_scatter_reduce_by_its_definition(reduce, include_self):
+    torch.manual_seed(2)
+    x, src, index = torch.randn(4, 3, dtype=torch.float64), torch.randn(5, 3, dtype=torch.float64), torch.randint(0, 4, (5, 3))
+    got = x.scatter_reduce(0, index, src, reduce, include_self=include_self)
+    numpy_reduce = {"sum": np.sum, "prod": np.prod, "mean": np.mean, "amax": np.max, "amin": np.min}[reduce]
+    for i in range(4):
+        for j in range(3):
+            values = [src[k, j].item() for k in range(5) if index[k, j].item() == i]
+            values = values + [x[i, j].item()] if include_self or not values else values
+            assert got[i, j].item() == pytest.approx(numpy_reduce(values))
+
+
+def test_masks():
+    array, x = pair(3, 4)
+    mask = x > 4
+    assert x.masked_select(mask).tolist() == array[array > 4].tolist()
+    assert x.masked_fill(mask, -1).tolist() == np.where(array > 4, -1, array).tolist()
+    assert torch.nonzero(mask).tolist() == np.argwhere(array > 4).tolist()
+    assert [t.tolist() for t in torch.nonzero(mask, as_tuple=True)] == [t.tolist() for t in np.nonzero(array > 4)]
+    with pytest.raises(RuntimeError, match="boolean masks"):
+        x.masked_fill(x, 0)
+    with pytest.raises(RuntimeError, match="Number of elements of source"):
+        x.masked_scatter(mask, torch.ones(2, dtype=torch.float64))
+
+
+def test_indices_out_of_range_raise_and_change_nothing():
+    _, x = pair(3, 4)
+    before = x.clone()
+    for f in (lambda: x.index_add_(0, torch.tensor([3]), x[:1].clone()), lambda: x.scatter_(0, torch.tensor([[5]]), 1.0), lambda: x.gather(1, torch.tensor([[-1]]))):
+        with pytest.raises(RuntimeError, match="out of bounds"):
+            f()
+    with pytest.raises(IndexError, match="out of range"):
+        x.index_select(0, torch.tensor([7]))
+    with pytest.raises(IndexError, match="out of range"):
+        x.take(torch.tensor([12]))
+    assert x.equal(before)
+
+
+def test_meta_tensors_have_shapes_only():
+    x = torch.empty(3, 4, device="meta")
+    assert x[1:, 0].shape == (2,)
+    assert x[torch.tensor([0, 1])].shape == (2, 4)
+    with pytest.raises(NotImplementedError, match="meta"):
+        x[torch.empty(3, dtype=torch.bool, device="meta")]

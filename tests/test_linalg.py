@@ -1,0 +1,178 @@
+"""Linear algebra: identities that define each factorization, NumPy's values, gradients by finite differences."""
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+from rushlight.autograd import gradcheck, gradgradcheck
+
+L = torch.linalg
+RNG = np.random.default_rng(2)
+DTYPES = ["float32", "float64", "complex64", "complex128"]
+
+
+def rand(*shape, dtype="float64", grad=False):
+    x = RNG.standard_normal(shape)
+    if dtype.startswith("complex"):
+        x = x + 1j * RNG.standard_normal(shape)
+    return torch.from_numpy(x.astype(dtype)).requires_grad_(grad)
+
+
+def close(a, b, dtype="float64"):
+    loose = dtype in ("float32", "complex64")
+    np.testing.assert_allclose(a.resolve_conj().numpy(), b.resolve_conj().numpy() if isinstance(b, torch.Tensor) else b, rtol=2e-3 if loose else 1e-8, atol=1e-3 if loose else 1e-9)
+
+
+def definite(n, dtype="float64", batch=()):
+    a = rand(*batch, n, n, dtype=dtype)
+    return a @ a.mH + n * torch.eye(n, dtype=a.dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("batch", [(), (2,), (2, 3), (0,)])
+def test_square_matrices(dtype, batch):
+    a, b = rand(*batch, 4, 4, dtype=dtype), rand(*batch, 4, 3, dtype=dtype)
+    close(a @ L.solve(a, b), b, dtype)
+    close(L.solve(a, b.mT, left=False) @ a, b.mT, dtype)
+    close(a @ L.inv(a), np.broadcast_to(np.eye(4), (*batch, 4, 4)), dtype)
+    close(L.det(a), np.linalg.det(a.numpy()), dtype)
+    sign, size = L.slogdet(a)
+    close(sign * size.exp(), L.det(a), dtype)
+    p, lower, upper = L.lu(a)
+    close(p @ lower @ upper, a, dtype)
+    values, vectors = L.eig(a)
+    close(a.to(vectors.dtype) @ vectors, vectors * values.unsqueeze(-2), dtype)
+    close(L.matrix_power(a, 3), a @ a @ a, dtype)
+    lu, pivots = L.lu_factor(a)
+    close(a @ L.lu_solve(lu, pivots, b), b, dtype)
+    close(a.mH @ L.lu_solve(lu, pivots, b, adjoint=True), b, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4), (2, 5, 3), (0, 3), (3, 0)])
+def test_any_matrices(dtype, shape):
+    a = rand(*shape, dtype=dtype)
+    m, n, k = shape[-2], shape[-1], min(shape[-2:])
+    for mode in ("reduced", "complete"):
+        q, r = L.qr(a, mode)
+        close(q @ r, a, dtype)
+        close(q.mH @ q, np.broadcast_to(np.eye(q.shape[-1]), (*shape[:-2], q.shape[-1], q.shape[-1])), dtype)
+    for full in (True, False):
+        u, s, vh = L.svd(a, full_matrices=full)
+        assert u.shape[-1] == (m if full else k) and vh.shape[-2] == (n if full else k)
+        close((u[..., :k] * s.unsqueeze(-2)) @ vh[..., :k, :], a, dtype)
+    if a.numel():
+        close(L.svdvals(a), np.linalg.svd(a.numpy(), compute_uv=False), dtype)
+        close(L.pinv(a), np.linalg.pinv(a.numpy()), dtype)
+        assert (L.matrix_rank(a) == k).all()
+        p, lower, upper = L.lu(a)
+        close(p @ lower @ upper, a, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_hermitian_matrices(dtype):
+    a = definite(4, dtype, (2,))
+    lower = L.cholesky(a)
+    close(lower @ lower.mH, a, dtype)
+    close(L.cholesky(a, upper=True), lower.mH, dtype)
+    b = rand(2, 4, 2, dtype=dtype)
+    close(a @ torch.cholesky_solve(b, lower), b, dtype)
+    close(torch.cholesky_inverse(lower) @ a, np.broadcast_to(np.eye(4), (2, 4, 4)), dtype)
+    values, vectors = L.eigh(a)
+    close(vectors @ (values.unsqueeze(-1).to(vectors.dtype) * vectors.mH), a, dtype)
+    close(L.eigvalsh(a), values, dtype)
+    close(lower @ L.solve_triangular(lower, b, upper=False), b, dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_gradients(dtype):
+    def of(f, *inputs, second=True):
+        inputs = tuple(x.detach().requires_grad_() for x in inputs)
+        assert gradcheck(f, inputs)
+        if second:
+            assert gradgradcheck(f, inputs)
+
+    a, b = rand(3, 3, dtype=dtype) + 3 * torch.eye(3), rand(3, 2, dtype=dtype)
+    of(L.det, a)
+    of(L.inv, a)
+    of(L.solve, a, b)
+    of(lambda x: L.slogdet(x)[1], a)
+    of(lambda x: L.lu_factor(x)[0], a)
+    of(lambda x: L.lu_factor(x)[0], rand(2, 3, dtype=dtype))
+    of(lambda x: L.lu_factor(x)[0], rand(3, 2, dtype=dtype))
+    of(lambda x: L.cholesky(x @ x.mH + 3 * torch.eye(3)), a)
+    of(lambda x, y: L.solve_triangular(x, y, upper=True), a, b)
+    of(L.qr, rand(4, 2, dtype=dtype) + 2 * torch.eye(4, 2))
+    of(L.qr, rand(2, 4, dtype=dtype) + 2 * torch.eye(2, 4))
+    of(L.svdvals, rand(3, 2, dtype=dtype))
+    of(lambda x: L.eigvalsh(x + x.mH), a)
+    of(lambda x: L.eigh(x + x.mH)[1].abs(), a)
+    of(L.pinv, rand(3, 2, dtype=dtype))
+    of(lambda x, y: L.lstsq(x, y)[0], rand(4, 2, dtype=dtype), rand(4, 2, dtype=dtype))
+    of(L.matrix_exp, a / 3)
+    of(lambda x: L.matrix_power(x, 3), a)
+    of(lambda x: L.eigvals(x).abs(), a, second=False)
+
+
+def test_singular_values_of_a_product():
+    x = rand(3, 2, grad=True)
+
+    def rebuilt(x):
+        u, s, vh = L.svd(x, full_matrices=False)
+        return (u * s**2) @ vh
+
+    assert gradcheck(rebuilt, (x,)) and gradgradcheck(rebuilt, (x,))
+
+
+def test_det_of_a_singular_matrix_has_a_gradient():
+    a = torch.tensor([[1.0, 2.0], [2.0, 4.0]], dtype=torch.float64, requires_grad=True)
+    L.det(a).backward()
+    close(a.grad, np.array([[4.0, -2.0], [-2.0, 1.0]]))
+
+
+def test_matrix_exp_against_scipy():
+    scipy_linalg = pytest.importorskip("scipy.linalg")
+    for scale in (1e-3, 1.0, 30.0):
+        a = rand(5, 5) * scale
+        np.testing.assert_allclose(L.matrix_exp(a).numpy(), scipy_linalg.expm(a.numpy()), rtol=1e-6)
+
+
+def test_least_squares():
+    for m, n in ((5, 3), (3, 5)):
+        a, b = rand(m, n), rand(m, 2)
+        for driver in (None, "gels", "gelsy", "gelsd", "gelss"):
+            close(L.lstsq(a, b, driver=driver).solution, np.linalg.lstsq(a.numpy(), b.numpy(), rcond=None)[0])
+
+
+def test_tensor_equations_and_condition():
+    a = rand(2, 3, 6)
+    x = L.tensorsolve(a, rand(2, 3))
+    assert x.shape == (6,)
+    np.testing.assert_allclose(L.tensorinv(a).numpy(), np.linalg.tensorinv(a.numpy()))
+    m = rand(3, 3)
+    for p in (None, 2, -2, 1, -1, np.inf, -np.inf, "fro"):
+        np.testing.assert_allclose(L.cond(m, p).item(), np.linalg.cond(m.numpy(), p))
+
+
+@pytest.mark.parametrize("p", [0, 1, 1.5, 2, 3, float("inf")])
+def test_cdist(p):
+    x, y = rand(2, 3, 4), rand(2, 5, 4)
+    expected = np.linalg.norm(x.numpy()[:, :, None] - y.numpy()[:, None], ord=p, axis=-1)
+    np.testing.assert_allclose(torch.cdist(x, y, p).numpy(), expected)
+    if p >= 1:
+        assert gradcheck(lambda x, y: torch.cdist(x, y, p), (rand(3, 2, grad=True), rand(2, 2, grad=True)))
+    many, others = rand(40, 3), rand(30, 3)
+    np.testing.assert_allclose(torch.cdist(many, others).numpy(), np.linalg.norm(many.numpy()[:, None] - others.numpy()[None], axis=-1), atol=1e-7)
+
+
+def test_errors_are_those_of_linear_algebra():
+    singular = torch.zeros(3, 3)
+    for call in (lambda: L.inv(singular), lambda: L.solve(singular, torch.ones(3)), lambda: L.cholesky(-torch.eye(3))):
+        with pytest.raises(L.LinAlgError):
+            call()
+    assert L.inv_ex(singular).info.item() == 1 and L.cholesky_ex(-torch.eye(3)).info.item() == 1
+    for call in (lambda: L.inv(torch.ones(2, 3)), lambda: L.inv(torch.ones(3)), lambda: L.det(torch.ones(2, 2, dtype=torch.int64)), lambda: L.solve(torch.eye(3), torch.ones(4, 2)), lambda: L.qr(torch.ones(2, 2), "x")):
+        with pytest.raises(RuntimeError):
+            call()
+    with pytest.raises(L.LinAlgError, match="non-finite"):
+        L.svd(torch.full((2, 2), float("nan")))
