@@ -43,7 +43,7 @@ template <int I = 0> struct Out {
 };
 template <class... S> struct Save {
     static constexpr int count = sizeof...(S);
-    template <bool Output> static constexpr int find(int i) {
+    template <bool Output> static constexpr int find([[maybe_unused]] int i) {
         int k = 0, r = -1;
         ((S::output == Output && S::index == i && r < 0 ? (r = k, ++k) : ++k), ...);
         return r;
