@@ -2,6 +2,7 @@
 // backward, and from several threads, works. `Node::hint` only remembers where a call keeps a node's state; every use
 // checks it, and falls back to a map when another call has overwritten it.
 #include <algorithm>
+#include <memory>
 #include <unordered_map>
 
 #include "autograd/hooks.h"
@@ -20,15 +21,50 @@ struct Visit {
     bool captured = false;
 };
 
-struct Run {
+// The lists that a call needs. They are lent for its time and their memory is kept for the next call (under the GIL): a
+// small graph costs less than asking for them anew.
+struct Frame {
+    uint32_t visit;
+    uint32_t edge;
+};
+struct Lists {
     std::vector<Visit> visits;
+    std::vector<Frame> stack;
+    std::vector<uint32_t> done, starts;
+    std::vector<std::pair<uint64_t, uint32_t>> heap;
+};
+class LentLists {
+    static constexpr size_t kKeptVisits = 4096;
+    static std::vector<std::unique_ptr<Lists>>& spare() {
+        static std::vector<std::unique_ptr<Lists>> lists;
+        return lists;
+    }
+    std::unique_ptr<Lists> lists_;
+
+public:
+    LentLists() {
+        if (spare().empty()) lists_ = std::make_unique<Lists>();
+        else lists_ = std::move(spare().back()), spare().pop_back();
+    }
+    ~LentLists() {
+        if (lists_->visits.capacity() > kKeptVisits) return;
+        // what this releases may run a backward of its own, which takes other lists
+        lists_->visits.clear(), lists_->stack.clear(), lists_->done.clear(), lists_->starts.clear(), lists_->heap.clear();
+        spare().push_back(std::move(lists_));
+    }
+    Lists* operator->() const { return lists_.get(); }
+};
+
+struct Run {
+    LentLists lists;
+    std::vector<Visit>& visits = lists->visits;
     std::unordered_map<Node*, uint32_t> map;  // filled when a hint was found overwritten
-    const std::vector<Edge>& inputs;
+    std::span<const Edge> inputs;
     BackwardOptions options;
     std::vector<Tensor> captured;
-    std::vector<std::pair<uint64_t, uint32_t>> heap;
+    std::vector<std::pair<uint64_t, uint32_t>>& heap = lists->heap;
 
-    Run(const std::vector<Edge>& in, BackwardOptions o) : inputs(in), options(o), captured(in.size()) {}
+    Run(std::span<const Edge> in, BackwardOptions o) : inputs(in), options(o), captured(in.size()) {}
 
     uint32_t known(Node* n) {  // index of n's visit, or size() where it has none
         if (n->hint < visits.size() && visits[n->hint].node.get() == n) return n->hint;
@@ -54,13 +90,9 @@ struct Run {
         return i;
     }
 
-    void explore(const std::vector<Edge>& roots) {
-        struct Frame {
-            uint32_t visit;
-            uint32_t edge;
-        };
-        std::vector<Frame> stack;
-        std::vector<uint32_t> done;
+    void explore(std::span<const Edge> roots) {
+        auto& stack = lists->stack;
+        auto& done = lists->done;
         for (auto& r : roots) {
             size_t before = visits.size();
             uint32_t i = enter(r.node);
@@ -110,8 +142,8 @@ struct Run {
         heap.emplace_back(visits[i].node->seq, i);
         std::push_heap(heap.begin(), heap.end());
     }
-    void run(const std::vector<Edge>& roots, std::vector<Tensor>& grads) {
-        std::vector<uint32_t> starts;
+    void run(std::span<const Edge> roots, std::span<Tensor> grads) {
+        auto& starts = lists->starts;
         for (size_t i = 0; i < roots.size(); i++) {
             uint32_t v = index(roots[i].node.get());
             add_to(v, roots[i].nr, std::move(grads[i]));
@@ -196,7 +228,7 @@ struct Run {
 };
 }  // namespace
 
-std::vector<Tensor> run_backward(const std::vector<Edge>& roots, std::vector<Tensor> grads, const std::vector<Edge>& inputs, BackwardOptions options) {
+std::vector<Tensor> run_backward(std::span<const Edge> roots, std::span<Tensor> grads, std::span<const Edge> inputs, BackwardOptions options) {
     Guard<bool> mode(tls.grad, options.create_graph);
     Run run(inputs, options);
     run.explore(roots);

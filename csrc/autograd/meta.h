@@ -41,7 +41,7 @@ struct BackwardOptions {
     bool accumulate = true;  // into leaves; false: collect `inputs` and return them
 };
 // Runs the graph from `roots` with `grads`. inputs empty: accumulate into every leaf. Otherwise accumulate only into
-// these, or return their gradients.
-std::vector<Tensor> run_backward(const std::vector<Edge>& roots, std::vector<Tensor> grads, const std::vector<Edge>& inputs, BackwardOptions options);
+// these, or return their gradients. The gradients of the roots are moved from.
+std::vector<Tensor> run_backward(std::span<const Edge> roots, std::span<Tensor> grads, std::span<const Edge> inputs, BackwardOptions options);
 
 }  // namespace rl

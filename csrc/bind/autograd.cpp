@@ -123,9 +123,9 @@ Tensor initial_gradient(const Tensor& root, PyObject* given) {
     return ones_like(root);
 }
 
-std::vector<Tensor> start_backward(PyObject* roots, PyObject* grads, const std::vector<Edge>& inputs, BackwardOptions options) {
-    std::vector<Edge> edges;
-    std::vector<Tensor> starts;
+std::vector<Tensor> start_backward(PyObject* roots, PyObject* grads, std::span<const Edge> inputs, BackwardOptions options) {
+    Small<Edge, 2> edges;
+    Grads starts;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(roots); i++) {
         const Tensor root = Tensor::borrow(PyTuple_GET_ITEM(roots, i));
         Edge e = root.requires_grad() ? gradient_edge(root) : Edge{};
@@ -134,7 +134,7 @@ std::vector<Tensor> start_backward(PyObject* roots, PyObject* grads, const std::
         starts.push_back(initial_gradient(root, grads == Py_None ? nullptr : PyTuple_GET_ITEM(grads, i)));
         edges.push_back(std::move(e));
     }
-    return run_backward(edges, std::move(starts), inputs, options);
+    return run_backward({edges.begin(), edges.size()}, {starts.begin(), starts.size()}, inputs, options);
 }
 
 // _run_backward(tensors, grads or None, retain_graph, create_graph, inputs, allow_unreachable, accumulate)

@@ -4,6 +4,7 @@
 namespace rl {
 void init_registry(PyObject* m);
 void init_optim(PyObject* m);
+void init_nn_module(PyObject* m);
 
 static PyObject* disabled_override(PyObject*, PyObject* args) {
     PyObject *func, *types, *call_args = nullptr, *call_kwargs = nullptr;
@@ -39,6 +40,7 @@ PyMODINIT_FUNC PyInit__C() {
         init_random(m);
         init_info(m);
         init_optim(m);
+        init_nn_module(m);
         return m;
     });
 }

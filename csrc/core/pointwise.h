@@ -97,6 +97,15 @@ template <class O, int N, class... P> struct PointwiseOp : Op<O> {
         auto* y = b.tensor->impl();
         return y->dtype == x->dtype && y->sizes == x->sizes && plain(x) && plain(y);
     }
+    // One element, expanded to the other operand's sizes: the gradient of a sum, mostly.
+    static bool uniform(const Operand& a, const Operand& b) {
+        if (!a.tensor || !b.tensor) return false;
+        auto *x = a.tensor->impl(), *y = b.tensor->impl();
+        if (x->contiguous || x->sizes != y->sizes || x->dtype != y->dtype || x->conj || x->neg || x->wrapper || !plain(y) || !y->numel) return false;
+        for (int64_t s : x->strides)
+            if (s) return false;
+        return x->storage->device == Device::CPU;
+    }
     // A number that doesn't change the type of a tensor.
     static bool fits(const Scalar& s, DType t) { return s.kind <= Scalar::Int ? t != DType::Bool || s.kind == Scalar::Bool : s.kind == Scalar::Float ? is_inexact(t) : rl::is_complex(t); }
     static DType small_result(DType t) { return O::kBool ? DType::Bool : O::kReal ? to_real(t) : t; }
@@ -144,6 +153,12 @@ template <class O, class... P> struct Binary : PointwiseOp<O, 2, P...> {
         if (Base::small(self, other) && (Base::fits(Scalar(p), self.tensor->dtype()) && ...)) {
             Tensor out = empty_like(*self.tensor, Base::small_result(self.tensor->dtype()));
             run(out, self, other, p...);
+            return out;
+        }
+        if (Base::uniform(self, other) && (Base::fits(Scalar(p), self.tensor->dtype()) && ...)) {
+            Tensor out = empty_like(*other.tensor, Base::small_result(self.tensor->dtype()));
+            const void* in[] = {self.tensor->raw(), other.tensor->raw()};
+            Base::run_small(out, other.tensor->impl(), in, 1, p...);
             return out;
         }
         return slow(Tensor(), false, self, other, p...);

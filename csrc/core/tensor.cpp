@@ -210,10 +210,10 @@ Tensor on_storage(Ref<Storage> s, DType dtype, Ints sizes, Ints strides, int64_t
 Dims stride_order(Ints sizes, Ints strides) {
     Dims order(sizes.size());
     std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-        if (strides[a] != strides[b]) return strides[a] > strides[b];
-        return sizes[a] > sizes[b];
-    });
+    auto before = [&](int64_t a, int64_t b) { return strides[a] != strides[b] ? strides[a] > strides[b] : sizes[a] > sizes[b]; };
+    // by insertion: a handful of dimensions, mostly in order; and std::stable_sort asks for memory
+    for (size_t i = 1; i < order.size(); i++)
+        for (size_t k = i; k > 0 && before(order[k], order[k - 1]); k--) std::swap(order[k], order[k - 1]);
     return order;
 }
 

@@ -115,20 +115,26 @@ class Optimizer:
 
         @functools.wraps(func)
         def step(self: "Optimizer", *args: Any, **kwargs: Any) -> Any:
-            for hook in (*_global_pre_hooks.values(), *self._optimizer_step_pre_hooks.values()):
-                result = hook(self, args, kwargs)
-                if result is not None:
-                    if not (isinstance(result, tuple) and len(result) == 2):
-                        raise RuntimeError(
-                            f"{func} must return None or a tuple of (new_args, new_kwargs), but got {result}."
-                        )
-                    args, kwargs = result
+            if _global_pre_hooks or self._optimizer_step_pre_hooks:
+                args, kwargs = self._run_pre_hooks(func, args, kwargs)
             out = func(self, *args, **kwargs)
-            for hook in (*self._optimizer_step_post_hooks.values(), *_global_post_hooks.values()):
-                hook(self, args, kwargs)
+            if _global_post_hooks or self._optimizer_step_post_hooks:
+                for hook in (*self._optimizer_step_post_hooks.values(), *_global_post_hooks.values()):
+                    hook(self, args, kwargs)
             return out
 
         return step
+
+    def _run_pre_hooks(self, func: Callable, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        for hook in (*_global_pre_hooks.values(), *self._optimizer_step_pre_hooks.values()):
+            result = hook(self, args, kwargs)
+            if result is not None:
+                if not (isinstance(result, tuple) and len(result) == 2):
+                    raise RuntimeError(
+                        f"{func} must return None or a tuple of (new_args, new_kwargs), but got {result}."
+                    )
+                args, kwargs = result
+        return args, kwargs
 
     def register_step_pre_hook(self, hook: Callable) -> RemovableHandle:
         """Call `hook(optimizer, args, kwargs)` before each step; it may return new (args, kwargs)."""

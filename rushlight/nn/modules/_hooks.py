@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from rushlight import Tensor
+from rushlight import _C, Tensor
 from rushlight.nn.modules._backward_hook import BackwardHook
 from rushlight.utils.hooks import RemovableHandle
 
@@ -22,7 +22,9 @@ _global_forward_hooks_with_kwargs: dict[int, bool] = OrderedDict()
 
 # One test tells a call that there is no global hook: a list that is empty or holds the word "hooks".
 # It is filled when a hook is registered, and emptied by the first call that finds every table empty.
-any_global: list[str] = []
+any_global: list[str] = _C._global_module_hooks
+# Where these are empty, and there is no global hook, a call is a call of `forward`.
+CALL_HOOKS = frozenset(("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"))
 
 _MIXED = (
     "Cannot use both regular backward hooks and full backward hooks as a global Module hook. "
@@ -182,7 +184,7 @@ class HookMixin:
         return handle
 
     def _has_call_hooks(self) -> bool:
-        return bool(self._backward_hooks or self._backward_pre_hooks or self._forward_hooks or self._forward_pre_hooks)
+        return any(self.__dict__.get(name) for name in CALL_HOOKS)
 
     def _get_backward_hooks(self) -> tuple[list[Callable], list[Callable]]:
         full, partial = [], []

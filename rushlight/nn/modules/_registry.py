@@ -32,10 +32,14 @@ class Registry(dict):
 
     __slots__ = ("_owner",)
 
-    def __init__(self, owner: Any, entries: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> None:
-        self._owner = ref(owner)
+    @staticmethod
+    def of(owner: ref, entries: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> "Registry":
+        """A table of the module that `owner` refers to."""
+        table = Registry()
+        table._owner = owner
         if entries:
-            self.update(entries)
+            table.update(entries)
+        return table
 
     def detach(self) -> None:
         """Stop reflecting: the module gets another table."""

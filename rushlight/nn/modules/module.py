@@ -4,12 +4,14 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, overload
+from weakref import ref
 
 import rushlight
-from rushlight import Tensor
+from rushlight import _C, Tensor
 from rushlight.nn.modules import _hooks
 from rushlight.nn.modules._convert import keeps_identity, parse_to
 from rushlight.nn.modules._hooks import (
+    CALL_HOOKS,
     HookMixin,
     _global_buffer_registration_hooks,
     _global_module_registration_hooks,
@@ -45,13 +47,12 @@ T = TypeVar("T", bound="Module")
 T_destination = TypeVar("T_destination", bound=dict[str, Any])
 
 _TABLES = ("_parameters", "_buffers", "_modules")
-_CALL_HOOKS = frozenset(("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"))
-# What a module consists of apart from its members, in the order of its __dict__.
-_HOOK_TABLES = (
+# What a module has apart from its members. Few modules use any of it, so each is made when it is first asked for.
+_ON_DEMAND = dict.fromkeys((
     "_backward_pre_hooks", "_backward_hooks", "_forward_hooks", "_forward_hooks_with_kwargs",
     "_forward_hooks_always_called", "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs", "_state_dict_hooks",
     "_state_dict_pre_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
-)  # fmt: skip
+), OrderedDict) | {"_non_persistent_buffers_set": set}  # fmt: skip
 _PLAIN_TYPES = frozenset((bool, int, float, str, tuple))
 _NOT_PICKLED = ("_hooked", "_compiled_call_impl")
 
@@ -61,7 +62,7 @@ def _forward_unimplemented(self: "Module", *input: Any) -> None:
     raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
 
-class Module(HookMixin, StateDictMixin):
+class Module(HookMixin, StateDictMixin, _C._ModuleBase):
     """A part of a model: its parameters, buffers and submodules are those assigned to its attributes.
 
     A subclass calls `super().__init__()` before it assigns any, and defines `forward`.
@@ -72,6 +73,7 @@ class Module(HookMixin, StateDictMixin):
     training: bool
     call_super_init: bool = False
     _compiled_call_impl: Callable | None = None
+    _is_full_backward_hook: bool | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not self.call_super_init:
@@ -85,22 +87,13 @@ class Module(HookMixin, StateDictMixin):
                 )
         _set(self, "training", True)
         _set(self, "_hooked", False)
+        owner = ref(self)
         for name in _TABLES:
-            _set(self, name, Registry(self))
-        _set(self, "_non_persistent_buffers_set", set())
-        _set(self, "_is_full_backward_hook", None)
-        for name in _HOOK_TABLES:
-            _set(self, name, OrderedDict())
+            _set(self, name, Registry.of(owner))
         if self.call_super_init:
             super().__init__(*args, **kwargs)
 
     forward: Callable[..., Any] = _forward_unimplemented
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run `forward` between the hooks."""
-        if self._hooked or any_global:
-            return self._call_impl(*args, **kwargs)
-        return self.forward(*args, **kwargs)
 
     # ------------------------------------------------------------------ members
 
@@ -219,14 +212,23 @@ class Module(HookMixin, StateDictMixin):
             members = self.__dict__.get(table)
             if members is not None and name in members:
                 return members[name]
+        if name in _ON_DEMAND:
+            value = _ON_DEMAND[name]()
+            _set(self, name, value)
+            if name in CALL_HOOKS:
+                _set(self, "_hooked", True)  # somebody may write to the table; a call finds out
+            return value
         attribute = getattr(type(self), name, None)
         if isinstance(attribute, property):
             return attribute.fget(self)  # its AttributeError says what is missing; Python had swallowed it
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # A number in the place of a number, as `training` is set in every loop: no member is either.
-        if type(value) in _PLAIN_TYPES and type(self.__dict__.get(name)) in _PLAIN_TYPES:
+        # A number in the place of a number, as `training` is set in every loop, or a new one: no member is either.
+        if type(value) in _PLAIN_TYPES and (
+            type(held := self.__dict__.get(name, Module)) in _PLAIN_TYPES
+            or (held is Module and not hasattr(type(self), name))
+        ):
             super().__setattr__(name, value)
         elif isinstance(value, Tensor) and isinstance(value, Parameter):
             self._table("_parameters", "parameters")
@@ -268,9 +270,9 @@ class Module(HookMixin, StateDictMixin):
         elif name in _TABLES:
             if name in tables:
                 tables[name].detach()
-            super().__setattr__(name, Registry(self, value))
+            super().__setattr__(name, Registry.of(ref(self), value))
         else:
-            if name in _CALL_HOOKS:
+            if name in CALL_HOOKS:
                 super().__setattr__("_hooked", True)
             super().__setattr__(name, value)
 
@@ -298,6 +300,9 @@ class Module(HookMixin, StateDictMixin):
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: value for name, value in self.__dict__.items() if name not in _NOT_PICKLED}
+        for name, make in _ON_DEMAND.items():  # PyTorch reads such a file as well, and has no module without them
+            state.setdefault(name, make())
+        state.setdefault("_is_full_backward_hook", None)
         for table in _TABLES:
             members = state.get(table)
             if members is None:
@@ -310,13 +315,8 @@ class Module(HookMixin, StateDictMixin):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        for name in _HOOK_TABLES:  # files of older versions lack some
-            if name not in self.__dict__:
-                _set(self, name, OrderedDict())
-        self.__dict__.setdefault("_non_persistent_buffers_set", set())
-        self.__dict__.setdefault("_is_full_backward_hook", None)
         for table in _TABLES:
-            _set(self, table, Registry(self, state.get(table, ())))
+            _set(self, table, Registry.of(ref(self), state.get(table, ())))
         _set(self, "_hooked", self._has_call_hooks())
 
     # ------------------------------------------------------------------ conversion
@@ -518,7 +518,7 @@ class Module(HookMixin, StateDictMixin):
         """Set training mode, or evaluation mode, here and in all descendants (dropout, batch norm)."""
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
-        self.training = mode
+        _set(self, "training", mode)
         for module in self._modules.values():
             if module is not None:
                 module.train(mode)
