@@ -53,7 +53,6 @@ _ON_DEMAND = dict.fromkeys((
     "_forward_hooks_always_called", "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs", "_state_dict_hooks",
     "_state_dict_pre_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
 ), OrderedDict) | {"_non_persistent_buffers_set": set}  # fmt: skip
-_PLAIN_TYPES = frozenset((bool, int, float, str, tuple))
 _NOT_PICKLED = ("_hooked", "_compiled_call_impl")
 
 
@@ -85,11 +84,7 @@ class Module(HookMixin, StateDictMixin, _C._ModuleBase):
                 raise TypeError(
                     f"{type(self).__name__}.__init__() takes 1 positional argument but {len(args) + 1} were given"
                 )
-        _set(self, "training", True)
-        _set(self, "_hooked", False)
-        owner = ref(self)
-        for name in _TABLES:
-            _set(self, name, Registry.of(owner))
+        self._begin(Registry)
         if self.call_super_init:
             super().__init__(*args, **kwargs)
 
@@ -223,14 +218,9 @@ class Module(HookMixin, StateDictMixin, _C._ModuleBase):
             return attribute.fget(self)  # its AttributeError says what is missing; Python had swallowed it
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        # A number in the place of a number, as `training` is set in every loop, or a new one: no member is either.
-        if type(value) in _PLAIN_TYPES and (
-            type(held := self.__dict__.get(name, Module)) in _PLAIN_TYPES
-            or (held is Module and not hasattr(type(self), name))
-        ):
-            super().__setattr__(name, value)
-        elif isinstance(value, Tensor) and isinstance(value, Parameter):
+    def _set_attribute(self, name: str, value: Any) -> None:
+        """Set an attribute, unless `_C._ModuleBase` saw at once that it is neither a member nor takes a member's place."""
+        if isinstance(value, Tensor) and isinstance(value, Parameter):
             self._table("_parameters", "parameters")
             self._remove_member(name, self.__dict__, self._buffers, self._modules, self._non_persistent_buffers_set)
             self.register_parameter(name, value)
@@ -270,11 +260,11 @@ class Module(HookMixin, StateDictMixin, _C._ModuleBase):
         elif name in _TABLES:
             if name in tables:
                 tables[name].detach()
-            super().__setattr__(name, Registry.of(ref(self), value))
+            _set(self, name, Registry.of(ref(self), value))
         else:
             if name in CALL_HOOKS:
-                super().__setattr__("_hooked", True)
-            super().__setattr__(name, value)
+                _set(self, "_hooked", True)
+            _set(self, name, value)
 
     @staticmethod
     def _remove_member(name: str, *places: Any) -> None:
