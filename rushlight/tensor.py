@@ -168,19 +168,19 @@ def _method(f: Callable) -> Callable:
     return f
 
 
-@_method
-def backward(
+def _backward(
     self: Tensor,
     gradient: Tensor | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
     inputs: Any = None,
 ) -> None:
-    """Adds the gradients of self with respect to the graph's leaves to their `.grad`."""
-    if gradient is None and not retain_graph and not create_graph and inputs is None and not _C._interpreters():
-        return self._backward_simple()
-    from rushlight import autograd
+    # Tensor.backward with arguments, or where modes or subclasses have a say.
+    from rushlight import autograd, overrides
 
+    if overrides.has_torch_function_unary(self):
+        options = {"gradient": gradient, "retain_graph": retain_graph, "create_graph": create_graph, "inputs": inputs}
+        return overrides.handle_torch_function(Tensor.backward, (self,), self, **options)
     return autograd.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
 

@@ -165,9 +165,16 @@ PyObject* backward(PyObject*, PyObject* args) {
     });
 }
 
-// Tensor.backward() without arguments or hooks to think about: the way of every training loop.
-PyObject* tensor_backward(PyObject* self, PyObject*) {
+// Tensor.backward(). Without arguments and modes, the way of every training loop, it starts here; else in Python.
+PyObject* tensor_backward(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* names) {
     RL_TRY({
+        if (n > 0 || names || tls.functions || !interpreters().empty() || (Py_TYPE(self) != TensorType && has_override(self))) {
+            Tensor module = Tensor::steal(checked(PyImport_ImportModule("rushlight.tensor")));
+            Tensor general = Tensor::steal(checked(PyObject_GetAttrString(module.py(), "_backward")));
+            std::vector<PyObject*> all{self};
+            all.insert(all.end(), args, args + n + (names ? PyTuple_GET_SIZE(names) : 0));
+            return PyObject_Vectorcall(general.py(), all.data(), size_t(n) + 1, names);
+        }
         PyObject* roots = PyTuple_Pack(1, self);
         Tensor owner = Tensor::steal(roots);
         start_backward(roots, Py_None, {}, {});
@@ -367,7 +374,9 @@ PyObject* requires_grad_py(PyObject* self, PyObject* const* args, Py_ssize_t n, 
         return Py_NewRef(self);
     });
 }
-PyMethodDef tensor_methods[] = {{"requires_grad_", (PyCFunction)(void*)requires_grad_py, METH_FASTCALL | METH_KEYWORDS, "Sets requires_grad of a leaf, in place."}, {"_backward_simple", tensor_backward, METH_NOARGS, nullptr},
+PyMethodDef tensor_methods[] = {{"requires_grad_", (PyCFunction)(void*)requires_grad_py, METH_FASTCALL | METH_KEYWORDS, "Sets requires_grad of a leaf, in place."}, {"backward", (PyCFunction)(void*)tensor_backward, METH_FASTCALL | METH_KEYWORDS,
+                                 "backward($self, gradient=None, retain_graph=None, create_graph=False, inputs=None)\n--\n\n"
+                                 "Adds the gradients of self with respect to the graph's leaves to their `.grad`."},
                                 {"_forget_history", forget_history, METH_NOARGS, nullptr},
                                 {}};
 PyMethodDef methods[] = {{"_run_backward", backward, METH_VARARGS, nullptr},
