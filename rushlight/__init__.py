@@ -46,6 +46,7 @@ for _name in dir(_C):
 
 from rushlight import tensor as _tensor_module  # noqa: E402
 from rushlight._contraction import *  # noqa: E402, F403
+from rushlight._decompositions import *  # noqa: E402, F403
 from rushlight.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled  # noqa: E402
 from rushlight.functional import *  # noqa: E402, F403
 from rushlight.random import *  # noqa: E402, F403
@@ -82,7 +83,7 @@ _SUBMODULES = {
 _ELSEWHERE = {
     "save": "serialization", "load": "serialization", "compile": "compiler", "autocast": "amp", "GradScaler": "amp",
     "get_autocast_dtype": "amp", "is_autocast_enabled": "amp", "is_autocast_cpu_enabled": "amp", "set_autocast_enabled": "amp",
-    "vmap": "func", "Storage": "storage", "UntypedStorage": "storage", "TypedStorage": "storage", "FloatStorage": "storage",
+    "vmap": "func", "pdist": "nn.functional", "Storage": "storage", "UntypedStorage": "storage", "TypedStorage": "storage", "FloatStorage": "storage",
     "DoubleStorage": "storage", "LongStorage": "storage", "IntStorage": "storage", "ByteStorage": "storage", "BoolStorage": "storage",
     "HalfStorage": "storage", "BFloat16Storage": "storage", "ShortStorage": "storage", "CharStorage": "storage",
 }  # fmt: skip

@@ -176,3 +176,90 @@ def test_errors_are_those_of_linear_algebra():
             call()
     with pytest.raises(L.LinAlgError, match="non-finite"):
         L.svd(torch.full((2, 2), float("nan")))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("hermitian", [False, True])
+def test_ldl(dtype, hermitian):
+    a = rand(2, 5, 5, dtype=dtype)
+    a = a + (a.mH if hermitian else a.mT)
+    b = rand(2, 5, 3, dtype=dtype)
+    ld, pivots, info = L.ldl_factor_ex(a, hermitian=hermitian)
+    assert pivots.dtype == torch.int32 and (info == 0).all()
+    close(a @ L.ldl_solve(ld, pivots, b, hermitian=hermitian), b, dtype)
+    assert L.ldl_factor_ex(torch.zeros(3, 3)).info.item() == 1
+    with pytest.raises(RuntimeError):
+        L.ldl_factor(torch.zeros(3, 3))
+    with pytest.raises(RuntimeError, match="pivots"):  # would be followed out of memory
+        L.ldl_solve(ld, torch.full((2, 5), 99, dtype=torch.int32), b)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_gradients_of_factors(dtype):
+    def of(f, *inputs):
+        inputs = tuple(x.detach().requires_grad_() for x in inputs)
+        assert gradcheck(f, inputs) and gradgradcheck(f, inputs)
+
+    lower, b = L.cholesky(definite(3, dtype)), rand(3, 2, dtype=dtype)
+    for upper in (False, True):
+        half = torch.triu if upper else torch.tril
+        factor = lower.mH if upper else lower
+        of(lambda x, y, half=half, upper=upper: torch.cholesky_solve(y, half(x), upper), factor, b)
+        # LAPACK reads only the real part of the diagonal of a factor, so it must come from one.
+        of(lambda x, upper=upper: torch.cholesky_inverse(L.cholesky(x @ x.mH + 3 * torch.eye(3), upper=upper), upper), rand(3, 3, dtype=dtype))
+    v, tau = torch.geqrf(rand(4, 2, dtype=dtype))
+    of(L.householder_product, v, tau)
+    of(L.householder_product, rand(4, 3, dtype=dtype), rand(2, dtype=dtype))
+    for left in (True, False):
+        for transpose in (True, False):
+            c = rand(4, 3, dtype=dtype) if left else rand(3, 4, dtype=dtype)
+            of(lambda v, t, c, left=left, transpose=transpose: torch.ormqr(v, t, c, left, transpose), v, tau, c)
+    h = rand(3, 3, dtype=dtype)
+    of(lambda x: L.pinv(x + x.mH, hermitian=True), h)
+    of(lambda x: (L.eigvalsh(x + x.mH) ** 3).sum(), h)
+
+
+def test_ormqr_is_a_product_with_q():
+    a = rand(5, 3)
+    v, tau = torch.geqrf(a)
+    q = L.qr(a, mode="complete").Q
+    c = rand(5, 2)
+    close(torch.ormqr(v, tau, c), q @ c)
+    close(torch.ormqr(v, tau, c, transpose=True), q.mT @ c)
+    close(torch.ormqr(v, tau, c.mT, left=False), c.mT @ q)
+
+
+def test_losses_that_depend_on_a_free_phase_are_refused():
+    h = rand(3, 3, dtype="complex128")
+    h = (h + h.mH).requires_grad_()
+    for vectors in (L.eigh(h).eigenvectors, L.svd(h).U, L.eig(h).eigenvectors):
+        with pytest.raises(RuntimeError, match="phi"):
+            torch.autograd.grad(vectors.real.sum(), h)
+
+
+@pytest.mark.parametrize("shape", [(12, 7), (7, 12), (2, 9, 6)])
+def test_low_rank(shape):
+    a = rand(*shape[:-1], 3) @ rand(*shape[:-2], 3, shape[-1])
+    for given, m in ((a, None), (a + 1, torch.ones(shape[-1], dtype=a.dtype))):
+        u, s, v = torch.svd_lowrank(given, q=3, M=m)
+        close((u * s.unsqueeze(-2)) @ v.mH, a)
+        close(s, L.svdvals(a)[..., :3])
+    u, s, v = torch.pca_lowrank(a, q=3)
+    close((u * s.unsqueeze(-2)) @ v.mH, a - a.mean(-2, keepdim=True))
+    with pytest.raises(ValueError, match="non-negative integer"):
+        torch.pca_lowrank(a, q=99)
+
+
+def test_lu():
+    a = rand(3, 3)
+    lu, pivots = torch.lu(a)
+    p, lower, upper = torch.lu_unpack(lu, pivots)
+    close(p @ lower @ upper, a)
+    assert torch.lu(torch.zeros(2, 2), get_infos=True)[2].item() == 1 and len(a.lu()) == 2
+
+
+def test_vectors_of_the_null_space_of_a_wide_matrix():
+    a = rand(2, 3, 7)
+    v = L.svd(a).Vh
+    close(v @ v.mH, np.broadcast_to(np.eye(7), (2, 7, 7)))
+    close(a @ v[:, 3:].mH, np.zeros((2, 3, 4)))

@@ -10,6 +10,10 @@ void check_lapack_type(const char* op, const Tensor& a) {
     check(is_inexact(a.dtype()), op, ": Expected a floating point or complex tensor as input. Got ", title(a.dtype()));
     check(itemsize(to_real(a.dtype())) >= 4, op, ": Low precision dtypes not supported. Got ", title(a.dtype()));
 }
+void check_lapack_kernel(const char* kernel, const Tensor& a) {
+    bool ok = is_inexact(a.dtype()) && itemsize(to_real(a.dtype())) >= 4;
+    check(ok, Err::NotImplemented, "\"", kernel, "\" not implemented for '", title(a.dtype()), "'");
+}
 void check_matrix(const char* op, const Tensor& a, const char* what) {
     check(a.dim() >= 2, op, ": The input tensor ", what, " must have at least 2 dimensions.");
 }
@@ -35,6 +39,10 @@ Tensor column_major(const Tensor& a) {
     Tensor t = turned(resolve(a)), r = empty(t.sizes(), a.dtype(), a.device());
     if (!r.is_meta()) copy_raw(r, t);
     return r;
+}
+Tensor read_column_major(const Tensor& a) {
+    Tensor t = turned(resolve(a));
+    return t.is_contiguous() ? t : column_major(a);
 }
 Tensor identity(const Dims& batch, int64_t m, int64_t n, DType t, Device device) {
     Tensor r = zeros(matrices(batch, m, n), t, device);
@@ -175,6 +183,14 @@ struct LuFactor : Composite<LuFactor> {
     }
 };
 OP(LuFactor);
+
+struct LuWithInfo : Composite<LuWithInfo> {
+    SIG("_lu_with_info(Tensor self, bool pivot=True, bool check_errors=True) -> (Tensor LU, Tensor pivots, Tensor info)");
+    DOC("LU factors under the names that torch.lu gives them.");
+    FORMS(FUNCTION);
+    static std::tuple<Tensor, Tensor, Tensor> forward(const Tensor& a, bool pivot, bool check_errors) { return call<LuFactorEx>(a, pivot, check_errors); }
+};
+OP(LuWithInfo);
 
 struct LuUnpack : Composite<LuUnpack> {
     SIG("lu_unpack(Tensor LU_data, Tensor LU_pivots, bool unpack_data=True, bool unpack_pivots=True, *, Tensor[]? out=None) -> (Tensor P, Tensor L, Tensor U)");

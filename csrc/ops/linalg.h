@@ -24,6 +24,11 @@ inline void lapack_begin() {
 
 template <class T> using Real = typename std::conditional_t<is_complex_v<T>, T, std::complex<T>>::value_type;
 
+template <class T> T conjugate(T v) {
+    if constexpr (is_complex_v<T>) return std::conj(v);
+    else return v;
+}
+
 template <class F> decltype(auto) dispatch_lapack(DType t, F&& f) {
     switch (t) {
         case DType::Float32: return f(Tag<float>{});
@@ -37,6 +42,7 @@ template <class F> decltype(auto) dispatch_lapack(DType t, F&& f) {
 void check_matrix(const char* op, const Tensor& a, const char* what = "A");
 void check_square(const char* op, const Tensor& a, const char* what = "A");
 void check_lapack_type(const char* op, const Tensor& a);
+void check_lapack_kernel(const char* kernel, const Tensor& a);  // NotImplementedError in the name of a kernel
 
 // ---- batches of matrices
 inline int64_t rows(const Tensor& a) { return a.sizes()[size_t(a.dim() - 2)]; }
@@ -46,6 +52,7 @@ int64_t batch_count(const Tensor& a);
 Dims matrices(const Dims& batch, int64_t m, int64_t n);         // batch sizes, then m, n
 Tensor turned(const Tensor& a);                                 // last two dimensions exchanged: raw, no history
 Tensor column_major(const Tensor& a);                           // (.., n, m) contiguous: a fresh copy of each matrix in LAPACK's order
+Tensor read_column_major(const Tensor& a);                      // the same to be read only: copied if it isn't so in memory
 Tensor identity(int64_t n, const Tensor& like);                 // n x n, of like's dtype and device
 Tensor identity(const Dims& batch, int64_t m, int64_t n, DType t, Device device);
 // The same batch sizes for both.
@@ -72,6 +79,8 @@ std::tuple<Tensor, Tensor> eigh(const Tensor& a, const std::string& uplo = "L");
 std::tuple<Tensor, Tensor, Tensor> svd(const Tensor& a, bool full_matrices);
 Tensor svdvals(const Tensor& a);
 Tensor pinv(const Tensor& a);
+// Raises in the name of op if a loss depends on the phase of complex vectors, which is free: d their gradient's diagonal.
+void check_phase(const char* op, const char* vectors, const Tensor& d);
 Tensor permutation(const Tensor& pivots, int64_t m, DType t);  // the matrix P of a = P L U, by raw values
 Tensor product_m(const Tensor& a, const Tensor& b);            // matmul
 inline Tensor column(const Tensor& v) { return unsqueeze(v, -1); }

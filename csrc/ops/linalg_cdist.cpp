@@ -149,8 +149,7 @@ struct Cdist : Composite<Cdist> {
         check(x1.dtype() == x2.dtype(), "expected scalar type ", title(x1.dtype()), " but found ", title(x2.dtype()), " (cdist)");
         check(x1.dtype() == DType::Float32 || x1.dtype() == DType::Float64, Err::NotImplemented, "\"cdist\" not implemented for '", title(x1.dtype()), "'");
         auto [a, b] = with_common_batch("cdist", x1, x2);
-        if (columns(a) == 0 || rows(a) == 0 || rows(b) == 0) return zeros(matrices(batch_of(a), rows(a), rows(b)), a.dtype(), a.device());
-        if (p == 2 && (always || (if_many && (rows(a) > 25 || rows(b) > 25)))) return call<EuclideanDist>(a, b);
+        if (p == 2 && columns(a) > 0 && rows(a) > 0 && rows(b) > 0 && (always || (if_many && (rows(a) > 25 || rows(b) > 25)))) return call<EuclideanDist>(a, b);
         return call<CdistForward>(a, b, p);
     }
 };

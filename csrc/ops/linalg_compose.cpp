@@ -6,7 +6,7 @@
 
 namespace rl {
 
-Tensor pinv(const Tensor& a, const Tensor& tolerance);  // ops/linalg_spectrum.cpp
+Tensor pinv(const Tensor& a, const Tensor& atol, const Tensor& rtol, bool hermitian);  // ops/linalg_spectrum.cpp
 
 namespace {
 double eps_of(const Tensor& a) { return to_real(a.dtype()) == DType::Float32 ? 1.1920928955078125e-07 : 2.220446049250313e-16; }
@@ -23,31 +23,19 @@ Tensor tolerance_part(PyObject* o, double otherwise, DType t) {
 }
 bool given(PyObject* o) { return o && o != Py_None; }
 
-// max(atol, rtol * the largest value): rtol is eps * max(m, n) unless atol is given.
-Tensor tolerance(const Tensor& a, const Tensor& largest, PyObject* atol, PyObject* rtol) {
+// atol and rtol, which is eps * max(m, n) unless a positive atol is given.
+std::pair<Tensor, Tensor> tolerances(const Tensor& a, PyObject* atol, PyObject* rtol) {
     DType t = to_real(a.dtype());
     bool absolute_only = given(atol) && !given(rtol);
     if (absolute_only && !is_tensor(atol)) absolute_only = scalar_from_python(atol).real() > 0;
     double relative = absolute_only ? 0 : eps_of(a) * double(std::max(rows(a), columns(a)));
-    return maximum(tolerance_part(atol, 0, t), mul(tolerance_part(rtol, relative, t), largest));
+    return {tolerance_part(atol, 0, t), tolerance_part(rtol, relative, t)};
 }
-Tensor largest_of(const Tensor& values, const Tensor& a) {
-    if (values.size(-1) == 0) return zeros(batch_of(a), values.dtype(), values.device());
-    return amax(values, {-1}, false);
-}
-
 Tensor pinv_with(const Tensor& a, PyObject* atol, PyObject* rtol, bool hermitian) {
     check_matrix("linalg.pinv", a);
     check_lapack_type("linalg.pinv", a);
-    if (a.numel() == 0) return empty(matrices(batch_of(a), columns(a), rows(a)), a.dtype(), a.device());
-    if (!hermitian) {
-        Tensor s = svdvals(detach(a));
-        return pinv(a, tolerance(a, largest_of(s, a), atol, rtol));
-    }
-    auto [w, v] = eigh(a);
-    Tensor size = abs(w), zero = le(size, column(tolerance(a, largest_of(size, a), atol, rtol)));
-    Tensor inverse = masked_fill(reciprocal(masked_fill(w, zero, Scalar(1))), zero, Scalar(0));
-    return matmul(mul(v, row(inverse.dtype() == v.dtype() ? inverse : to(inverse, v.dtype()))), adjoint(v));
+    auto [absolute, relative] = tolerances(a, atol, rtol);
+    return pinv(a, absolute, relative, hermitian);
 }
 
 Tensor rank_with(const Tensor& a, PyObject* atol, PyObject* rtol, bool hermitian) {
@@ -55,7 +43,8 @@ Tensor rank_with(const Tensor& a, PyObject* atol, PyObject* rtol, bool hermitian
     check_lapack_type("linalg.matrix_rank", a);
     Tensor s = hermitian ? abs(std::get<0>(eigh(detach(a)))) : svdvals(detach(a));
     if (a.numel() == 0) return zeros(batch_of(a), DType::Int64, a.device());
-    return sum(gt(s, column(tolerance(a, largest_of(s, a), atol, rtol))), {-1});
+    auto [absolute, relative] = tolerances(a, atol, rtol);
+    return sum(gt(s, column(maximum(absolute, mul(relative, amax(s, {-1}, false))))), {-1});
 }
 }  // namespace
 
@@ -106,7 +95,7 @@ OP(MatrixRank);
 static Tensor power(const Tensor& a, int64_t n) {
     check_square("linalg.matrix_power", a);
     if (n < 0) return power(inv(a), -n);
-    if (n == 0) return identity(batch_of(a), rows(a), rows(a), a.dtype(), a.device());
+    if (n == 0) return where(full({}, Scalar(true), DType::Bool, a.device()), identity(batch_of(a), rows(a), rows(a), a.dtype(), a.device()), a);
     Tensor r, square = a;
     for (int64_t k = n; k; k >>= 1) {
         if (k & 1) r = r ? matmul(r, square) : square;

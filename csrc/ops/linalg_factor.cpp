@@ -6,6 +6,8 @@
 namespace rl {
 
 RL_LAPACK(potrf)
+RL_LAPACK(potrs)
+RL_LAPACK(potri)
 RL_LAPACK(geqrf)
 RL_LAPACK_AS(orgqr, sorgqr, dorgqr, cungqr, zungqr)
 RL_LAPACK_AS(ormqr, sormqr, dormqr, cunmqr, zunmqr)
@@ -92,9 +94,6 @@ OP(TriangularSolveOld);
 // ---------------------------------------------------------------- Cholesky
 static std::string not_definite(int64_t i) { return cat("The factorization could not be completed because the input is not positive-definite (the leading minor of order ", i, " is not positive-definite)."); }
 
-// Lower triangle with half of the diagonal: the part of a symmetric change that a triangular factor answers for.
-static Tensor half_lower(const Tensor& m) { return sub(tril(m), mul(mul(m, identity(rows(m), m)), Scalar(0.5))); }
-
 struct CholeskyEx : Op<CholeskyEx> {
     SIG("linalg::cholesky_ex(Tensor self, *, bool upper=False, bool check_errors=False, Tensor[]? out=None) -> (Tensor L, Tensor info)");
     DOC("Triangular L with self = L L^H (upper: U with U^H U), and the order of the first minor that isn't positive.");
@@ -125,9 +124,9 @@ struct CholeskyEx : Op<CholeskyEx> {
         if (!gs[0]) return Grads(1);
         bool upper = c.arg<1>();
         Tensor l = upper ? adjoint(c.out<0>()) : c.out<0>(), g = upper ? adjoint(gs[0]) : gs[0];
-        Tensor p = half_lower(matmul(adjoint(l), g));
-        Tensor s = solve_triangular(adjoint(l), solve_triangular(l, p, false, false), true);
-        return {mul(add(s, adjoint(s)), Scalar(0.5))};
+        // The lower triangle of L^H g, mirrored: what a Hermitian change of self can be answered for.
+        Tensor p = tril(matmul(adjoint(l), g)), sym = mul(add(p, adjoint(tril(p, -1))), Scalar(0.5));
+        return {solve_triangular(adjoint(l), solve_triangular(l, sym, false, false), true)};
     }
 };
 OP(CholeskyEx);
@@ -152,6 +151,39 @@ struct CholeskyOld : Composite<CholeskyOld> {
 };
 OP(CholeskyOld);
 
+// The gradient of a factor of A from that of A. As in PyTorch the half that isn't read gets a gradient too.
+static Tensor factor_gradient(const Tensor& factor, const Tensor& ga, bool upper) {
+    Tensor both = add(ga, adjoint(ga));
+    return upper ? matmul(factor, both) : matmul(both, factor);
+}
+
+struct CholeskySolveRaw : Op<CholeskySolveRaw> {
+    SIG("_cholesky_solve_helper(Tensor self, Tensor A, bool upper) -> Tensor");
+    DOC("Solutions of A X = self from Cholesky factors, for matrices of the same batch sizes.");
+    FORMS(FUNCTION);
+    using Saves = Save<In<1>, Out<0>>;
+    static Tensor forward(const Tensor& b, const Tensor& factor, bool upper) {
+        Tensor x = column_major(b);
+        if (x.is_meta() || x.numel() == 0) return turned(x);
+        Tensor f = read_column_major(factor);
+        int64_t n = rows(b), k = columns(b);
+        dispatch_lapack(b.dtype(), [&](auto tag) {
+            using T = typename decltype(tag)::type;
+            each_matrix(batch_count(b), 2 * n * n * k, [&](int64_t i) { potrs<T>(LAPACK_COL_MAJOR, upper ? 'U' : 'L', int(n), int(k), f.data<T>() + i * n * n, int(n), x.data<T>() + i * n * k, int(n)); });
+        });
+        return turned(x);
+    }
+    static Grads backward(Ctx& c, const Tensor& g) {
+        Grads r(2);
+        bool upper = c.arg<2>();
+        Tensor factor = c.in<1>(), gb = call<CholeskySolveRaw>(g, factor, upper);
+        r[0] = gb;
+        if (c.needs<1>()) r[1] = factor_gradient(factor, neg(matmul(gb, adjoint(c.out<0>()))), upper);
+        return r;
+    }
+};
+OP(CholeskySolveRaw);
+
 struct CholeskySolve : Composite<CholeskySolve> {
     SIG("cholesky_solve(Tensor self, Tensor input2, bool upper=False, *, Tensor? out=None) -> Tensor");
     DOC("Solution X of A X = self from the Cholesky factor of A.");
@@ -160,23 +192,41 @@ struct CholeskySolve : Composite<CholeskySolve> {
         check(b.dim() >= 2, "b should have at least 2 dimensions, but has ", b.dim(), " dimensions instead (cholesky_solve)");
         check(factor.dim() >= 2, "u should have at least 2 dimensions, but has ", factor.dim(), " dimensions instead (cholesky_solve)");
         check_square("cholesky_solve", factor);
-        check_lapack_type("cholesky_solve", factor);
         check(rows(factor) == rows(b), "Incompatible matrix sizes for cholesky_solve: each A matrix is ", rows(factor), " by ", columns(factor), " but each b matrix is ", rows(b), " by ", columns(b));
-        check(factor.dtype() == b.dtype(), "cholesky_solve: expected both matrices to have the same dtype, got ", title(b.dtype()), " and ", title(factor.dtype()));
-        Tensor l = upper ? adjoint(factor) : factor;
-        return solve_triangular(adjoint(l), solve_triangular(l, b, false), true);
+        check(factor.dtype() == b.dtype(), "Expected b and A to have the same dtype, but found b of type ", title(b.dtype()), " and A of type ", title(factor.dtype()), " instead (cholesky_solve)");
+        check_lapack_kernel("cholesky_solve_cpu", factor);
+        auto [f, x] = with_common_batch("cholesky_solve", factor, b);
+        return call<CholeskySolveRaw>(x, f, upper);
     }
 };
 OP(CholeskySolve);
 
-struct CholeskyInverse : Composite<CholeskyInverse> {
+struct CholeskyInverse : Op<CholeskyInverse> {
     SIG("cholesky_inverse(Tensor self, bool upper=False, *, Tensor? out=None) -> Tensor");
     DOC("Inverse of A from its Cholesky factor.");
     FORMS(FUNCTION | METHOD | OUT);
+    using Saves = Save<In<0>, Out<0>>;
     static Tensor forward(const Tensor& self, bool upper) {
         check_square("cholesky_inverse", self);
-        check_lapack_type("cholesky_inverse", self);
-        return call<CholeskySolve>(identity(batch_of(self), rows(self), rows(self), self.dtype(), self.device()), self, upper);
+        check_lapack_kernel("cholesky_inverse_out_cpu", self);
+        Tensor x = column_major(self);
+        if (x.is_meta() || x.numel() == 0) return turned(x);
+        int64_t n = rows(self);
+        dispatch_lapack(self.dtype(), [&](auto tag) {
+            using T = typename decltype(tag)::type;
+            each_matrix(batch_count(self), n * n * n, [&](int64_t i) {
+                T* p = x.data<T>() + i * n * n;
+                int info = potri<T>(LAPACK_COL_MAJOR, upper ? 'U' : 'L', int(n), p, int(n));
+                check(info <= 0, Err::LinAlg, "cholesky_inverse: ", self.dim() > 2 ? cat("(Batch element ", i, "): ") : std::string(), "The diagonal element ", info, " is zero, the inversion could not be completed because the input matrix is singular.");
+                for (int64_t a = 0; a < n; a++)
+                    for (int64_t b = 0; b < a; b++) upper ? p[b * n + a] = conjugate(p[a * n + b]) : p[a * n + b] = conjugate(p[b * n + a]);
+            });
+        });
+        return turned(x);
+    }
+    static Grads backward(Ctx& c, const Tensor& g) {
+        Tensor inverse = c.out<0>();
+        return {factor_gradient(c.in<0>(), neg(matmul(inverse, matmul(g, inverse))), c.arg<1>())};
     }
 };
 OP(CholeskyInverse);
@@ -240,9 +290,9 @@ struct Qr : Op<Qr> {
     }
     // Walter and Lehmann, Algorithmic differentiation of linear algebra functions, 2010; a wide matrix by its square part.
     static Grads backward(Ctx& c, const Grads& gs) {
-        check(c.arg<1>() != "r", "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. Please use linalg.qr(A, mode='reduced') if you are going to require gradients");
+        check(c.arg<1>() != "r", "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. Please use linalg.qr(A, mode='reduced') if you are going to differentiate through linalg.qr.");
         int64_t m = c.sizes<0>()[c.sizes<0>().size() - 2], n = c.sizes<0>().back();
-        check(c.arg<1>() != "complete" || m <= n, "The QR decomposition is not differentiable when mode='complete' and nrows > ncols");
+        check(c.arg<1>() != "complete" || m <= n, "The QR decomposition is not differentiable when mode='complete' and nrows > ncols.");
         Tensor q = c.out<0>(), r = c.out<1>();
         Tensor gq = gs[0] ? gs[0] : zeros_like(q), gr = gs[1] ? gs[1] : zeros_like(r);
         if (m >= n) return {tall(q, r, gq, gr)};
@@ -290,25 +340,41 @@ static void check_reflectors(const char* op, const Tensor& v, const Tensor& tau)
     check(same(batch_of(v), Ints(tau.sizes()).first(size_t(tau.dim() - 1))), op, ": Expected batch dimensions of tau to be equal to input.shape[:-2]: ", batch_of(v), ", but got ", tau.sizes());
 }
 
-// (I - tau_1 v_1 v_1^H) ... (I - tau_k v_k v_k^H), its first columns: by operators, one reflector after the other, when a
-// gradient is wanted, else by LAPACK.
-struct HouseholderProduct : Composite<HouseholderProduct> {
+// Gradients of (I - tau_1 v_1 v_1^H) ... (I - tau_k v_k v_k^H) E, E the first columns of the identity, for the vectors
+// below the diagonal of input and for tau, from g of the product: the parts right of each reflector are built up first.
+static Grads reflector_gradients(const Tensor& input, const Tensor& tau, const Tensor& g) {
+    int64_t m = rows(input), k = tau.size(-1);
+    Tensor v = add(tril(narrow(input, -1, 0, k), -1), identity({}, m, k, input.dtype(), input.device()));
+    auto vector = [&](int64_t i) { return narrow(v, -1, i, 1); };
+    auto factor = [&](int64_t i) { return column(narrow(tau, -1, i, 1)); };
+    Tensors right(static_cast<size_t>(k)), gv, gt;
+    Tensor r = identity(batch_of(input), m, columns(g), input.dtype(), input.device()), left = g;
+    for (int64_t i = k; i-- > 0;) {
+        right[size_t(i)] = r;
+        r = sub(r, mul(matmul(vector(i), matmul(adjoint(vector(i)), r)), factor(i)));
+    }
+    for (int64_t i = 0; i < k; i++) {  // left right^H is the gradient of reflector i
+        Tensor vi = vector(i), t = factor(i), s = right[size_t(i)], row_part = matmul(adjoint(vi), left);
+        Tensor x = matmul(left, matmul(adjoint(s), vi)), y = matmul(s, adjoint(row_part));
+        gt.push_back(neg(squeeze(matmul(adjoint(vi), x), -1)));
+        gv.push_back(neg(add(mul(x, conj(t)), mul(y, t))));
+        left = sub(left, mul(matmul(vi, row_part), conj(t)));
+    }
+    if (k == 0) return {zeros_like(input), zeros_like(tau)};
+    if (k < columns(input)) gv.push_back(zeros_like(narrow(input, -1, k, columns(input) - k)));
+    return {tril(cat(gv, int64_t(-1)), -1), cat(gt, int64_t(-1))};
+}
+
+struct HouseholderProduct : Op<HouseholderProduct> {
     SIG("linalg::householder_product(Tensor input, Tensor tau, *, Tensor? out=None) -> Tensor");
     DOC("First columns of the product of Householder's reflectors I - tau v v^H, v below the diagonal of input.");
     FORMS(FUNCTION | OUT);
+    using Saves = Save<In<0>, In<1>>;
     static Tensor forward(const Tensor& input, const Tensor& tau) {
         check_reflectors("torch.linalg.householder_product", input, tau);
-        bool recorded = tls.modes || input->wrapper || (tls.grad && (input.requires_grad() || tau.requires_grad()));
-        if (!recorded) return turned(product_of_reflectors(column_major(input), contiguous(tau), rows(input), columns(input)));
-        int64_t m = rows(input), n = columns(input);
-        Tensor v = add(tril(input, -1), identity({}, m, n, input.dtype(), input.device()));
-        Tensor q = identity(batch_of(input), m, n, input.dtype(), input.device());
-        for (int64_t i = tau.size(-1); i-- > 0;) {
-            Tensor vi = narrow(v, -1, i, 1);
-            q = sub(q, mul(matmul(vi, matmul(adjoint(vi), q)), column(narrow(tau, -1, i, 1))));
-        }
-        return q;
+        return turned(product_of_reflectors(column_major(input), contiguous(tau), rows(input), columns(input)));
     }
+    static Grads backward(Ctx& c, const Tensor& g) { return g.numel() == 0 || c.sizes<1>().back() == 0 ? Grads(2) : reflector_gradients(c.in<0>(), c.in<1>(), g); }
 };
 OP(HouseholderProduct);
 
@@ -320,28 +386,51 @@ struct Orgqr : Composite<Orgqr> {
 };
 OP(Orgqr);
 
-struct Ormqr : Composite<Ormqr> {
+struct Ormqr : Op<Ormqr> {
     SIG("ormqr(Tensor self, Tensor input2, Tensor input3, bool left=True, bool transpose=False, *, Tensor? out=None) -> Tensor");
     DOC("input3 times the product of the reflectors in self with the factors input2, from the left or the right.");
     FORMS(FUNCTION | METHOD | OUT);
+    using Saves = Save<In<0>, In<1>, In<2>>;
     static Tensor forward(const Tensor& self, const Tensor& tau, const Tensor& other, bool left, bool transposed) {
+        check_ormqr(self, tau, other, left);
+        Tensor r = column_major(other);
+        int64_t m = rows(other), n = columns(other), k = tau.size(-1), length = rows(self), count = columns(self);
+        if (r.is_meta() || r.numel() == 0 || k == 0) return turned(r);
+        Tensor v = read_column_major(self), t = contiguous(tau);
+        dispatch_lapack(self.dtype(), [&](auto tag) {
+            using T = typename decltype(tag)::type;
+            char trans = !transposed ? 'N' : is_complex_v<T> ? 'C' : 'T';
+            each_matrix(batch_count(other), 4 * m * n * k, [&](int64_t i) {
+                ormqr<T>(LAPACK_COL_MAJOR, left ? 'L' : 'R', trans, int(m), int(n), int(k), v.data<T>() + i * length * count, int(length), t.data<T>() + i * k, r.data<T>() + i * m * n, int(m));
+            });
+        });
+        return turned(r);
+    }
+    static void check_ormqr(const Tensor& self, const Tensor& tau, const Tensor& other, bool left) {
+        const char* side = left ? "-2" : "-1";
         check_matrix("torch.ormqr", self, "input");
         check_matrix("torch.ormqr", other, "other");
-        check_lapack_type("torch.ormqr", self);
-        check(self.dtype() == other.dtype() && tau.dtype() == self.dtype(), "torch.ormqr: Expected input and other to have the same dtype, but input has dtype ", title(self.dtype()), " and other has dtype ", title(other.dtype()));
         int64_t k = tau.dim() ? tau.size(-1) : 0, m = left ? rows(other) : columns(other);
-        check(m >= k, "torch.ormqr: other.shape[", left ? -2 : -1, "] must be greater than or equal to tau.shape[-1]");
-        check(rows(self) == m, "torch.ormqr: other.shape[", left ? -2 : -1, "] must be equal to input.shape[-2]");
+        check(m >= k, "torch.ormqr: other.shape[", side, "] must be greater than or equal to tau.shape[-1]");
+        check(rows(self) == m, "torch.ormqr: other.shape[", side, "] must be equal to input.shape[-2]");
         check(columns(self) >= k, "torch.ormqr: tau.shape[-1] must be less than or equal to input.shape[-1]");
         check(tau.dim() == self.dim() - 1, "torch.ormqr: Expected tau to have one dimension less than input, but got tau.ndim equal to ", tau.dim(), " and input.ndim is equal to ", self.dim());
-        Tensor v = add(tril(narrow(self, -1, 0, k), -1), identity({}, m, k, self.dtype(), self.device())), r = other;
-        // From the left the reflectors are applied from the last to the first, transposed and from the right the other way.
-        for (int64_t j = 0; j < k; j++) {
-            int64_t i = left != transposed ? k - 1 - j : j;
-            Tensor vi = narrow(v, -1, i, 1), t = narrow(tau, -1, i, 1);
-            t = column(transposed ? conj(t) : t);
-            r = sub(r, mul(left ? matmul(vi, matmul(adjoint(vi), r)) : matmul(matmul(r, vi), adjoint(vi)), t));
-        }
+        check(self.dim() == other.dim(), "torch.ormqr: Expected other to have the same number of dimensions as input, but got other.ndim equal to ", other.dim(), " and input.ndim is equal to ", self.dim());
+        check(same(batch_of(self), Ints(tau.sizes()).first(size_t(tau.dim() - 1))), "torch.ormqr: Expected batch dimensions of tau to be equal to input.shape[:-2], but got ", tau.sizes());
+        check(same(batch_of(self), batch_of(other)), "torch.ormqr: Expected batch dimensions of other to be equal to input.shape[:-2], but got ", other.sizes());
+        check(tau.dtype() == self.dtype(), "torch.ormqr: Expected input and tau to have the same dtype, but input has dtype ", title(self.dtype()), " and tau has dtype ", title(tau.dtype()));
+        check(other.dtype() == self.dtype(), "torch.ormqr: Expected input and other to have the same dtype, but input has dtype ", title(self.dtype()), " and other has dtype ", title(other.dtype()));
+        check_lapack_kernel("ormqr_cpu", self);
+    }
+    static Grads backward(Ctx& c, const Tensor& g) {
+        Grads r(3);
+        Tensor self = c.in<0>(), tau = c.in<1>(), other = c.in<2>();
+        bool left = c.arg<3>(), transposed = c.arg<4>();
+        r[2] = call<Ormqr>(self, tau, g, left, !transposed);
+        if (g.numel() == 0 || !(c.needs<0>() || c.needs<1>())) return r;
+        Tensor x = transposed ? adjoint(g) : adjoint(other), y = transposed ? other : g;
+        Grads v = reflector_gradients(self, tau, left ? matmul(y, x) : matmul(x, y));
+        r[0] = v[0], r[1] = v[1];
         return r;
     }
 };

@@ -7,6 +7,9 @@
 namespace rl {
 
 RL_LAPACK(gesdd)
+RL_LAPACK(gebrd)
+RL_LAPACK_AS(ormbr, sormbr, dormbr, cunmbr, zunmbr)
+RL_LAPACK_AS(bdsdc, sbdsdc, dbdsdc, sbdsdc, dbdsdc)
 RL_LAPACK_AS(heevd, ssyevd, dsyevd, cheevd, zheevd)
 RL_LAPACK(gels)
 RL_LAPACK(gelsy)
@@ -32,7 +35,16 @@ Tensor inverse_gaps(const Tensor& v) {
 }
 Tensor diagonal_of(const Tensor& m) { return diagonal(m, 0, -2, -1); }
 Tensor as_type(const Tensor& t, DType dtype) { return t.dtype() == dtype ? t : to(t, dtype); }
+Tensor skew(const Tensor& x) { return sub(x, adjoint(x)); }
 }  // namespace
+
+void check_phase(const char* op, const char* vectors, const Tensor& d) {
+    if (!d.is_complex() || d->wrapper || d.is_meta() || tls.modes) return;
+    NoGrad guard;
+    Tensor turn = cast_raw(contiguous(resolve(imag(d))), DType::Float64);
+    for (int64_t i = 0; i < turn.numel(); i++)
+        check(!(std::abs(turn.data<double>()[i]) > 1e-2), op, ": The ", vectors, " in the complex case are specified up to multiplication by e^{i phi}. The specified loss function depends on this quantity, so it is ill-defined.");
+}
 
 // ---------------------------------------------------------------- singular values
 struct Svd : Op<Svd> {
@@ -67,11 +79,29 @@ struct Svd : Op<Svd> {
             using T = typename decltype(tag)::type;
             check(all_finite<T>(x), Err::LinAlg, "linalg.svd: The algorithm failed to converge because the input matrix contained non-finite values.");
             each_matrix(batch_count(a), m * n * k * 4, [&](int64_t i) {
+                if constexpr (!is_complex_v<T>)
+                    if (job == 'A' && n > m) return wide<T>(int(m), int(n), x.data<T>() + i * m * n, s.data<Real<T>>() + i * k, u.data<T>() + i * m * m, v.data<T>() + i * n * n);
                 T none[1], *pu = u ? u.data<T>() + i * um * m : none, *pv = v ? v.data<T>() + i * n * vn : none;
                 int info = gesdd<T>(LAPACK_COL_MAJOR, job, int(m), int(n), x.data<T>() + i * m * n, int(m), s.data<Real<T>>() + i * k, pu, int(m), pv, int(std::max<int64_t>(vn, 1)));
                 if (info > 0) not_converged("linalg.svd", info);
             });
         });
+    }
+    // All vectors of a wide matrix (m < n) by way of a bidiagonal form. gesdd may take an LQ factorization first, which
+    // gives another basis of the null space than PyTorch's (of complex matrices it has the same).
+    template <class T> static void wide(int m, int n, T* a, T* s, T* u, T* vh) {
+        size_t k = size_t(m), kk = k * k;
+        std::vector<T> beside(k), left(kk), right(kk), tau_q(k), tau_p(k);
+        gebrd<T>(LAPACK_COL_MAJOR, m, n, a, m, s, beside.data(), tau_q.data(), tau_p.data());
+        int info = bdsdc<T>(LAPACK_COL_MAJOR, 'L', 'I', m, s, beside.data(), left.data(), m, right.data(), m, static_cast<T*>(nullptr), static_cast<int*>(nullptr));
+        if (info > 0) not_converged("linalg.svd", info);
+        std::copy(left.begin(), left.end(), u);
+        std::fill_n(vh, size_t(n) * size_t(n), T(0));
+        for (int j = 0; j < n; j++)
+            if (j < m) std::copy_n(right.data() + size_t(j) * k, m, vh + size_t(j) * size_t(n));
+            else vh[size_t(j) * size_t(n) + size_t(j)] = T(1);
+        ormbr<T>(LAPACK_COL_MAJOR, 'Q', 'L', 'N', m, m, n, a, m, tau_q.data(), u, m);
+        ormbr<T>(LAPACK_COL_MAJOR, 'P', 'R', 'T', n, n, m, a, m, tau_p.data(), vh, n);
     }
     // Townsend, Differentiating the singular value decomposition, 2016; Wan and Zhang, 2019, for complex matrices.
     static Grads backward(Ctx& c, const Grads& gs) {
@@ -81,18 +111,19 @@ struct Svd : Op<Svd> {
         auto trim = [&](Tensor& x, int64_t d) {
             if (x && x.size(d) > k) x = narrow(x, d, 0, k);
         };
-        check(!(gu && c.arg<1>() && m > n) && !(gvh && c.arg<1>() && n > m), "The derivative of linalg.svd with full_matrices=True is not defined for singular vectors beyond the first ", k, "; use full_matrices=False");
+        // The vectors beyond the first k can be turned freely: a loss has no business with them.
         trim(u, -1), trim(vh, -2), trim(gu, -1), trim(gvh, -2);
         if (!gu && !gvh) return {g_s ? matmul(mul(u, row(as_type(g_s, t))), vh) : Tensor()};
         Tensor s1 = as_type(s, t), inner, gap = as_type(inverse_gaps(mul(s, s)), t), r;
         auto plus = [](const Tensor& a, const Tensor& b) { return a ? add(a, b) : b; };
-        auto skew = [](const Tensor& x) { return sub(x, adjoint(x)); };
+        Tensor xu = gu ? matmul(adjoint(u), gu) : gu, xv = gvh ? matmul(vh, adjoint(gvh)) : gvh;
+        check_phase("svd_backward", "singular vectors", diagonal_of(xu && xv ? add(xu, xv) : xu ? xu : xv));
         if (gu) {
-            Tensor x = skew(matmul(adjoint(u), gu));
+            Tensor x = skew(xu);
             inner = mul(mul(x, gap), row(s1));
             if (u.is_complex()) inner = add(inner, mul(identity(k, u), row(div(diagonal_of(x), mul(s1, Scalar(2))))));
         }
-        if (gvh) inner = plus(inner, mul(column(s1), mul(skew(matmul(vh, adjoint(gvh))), gap)));
+        if (gvh) inner = plus(inner, mul(column(s1), mul(skew(xv), gap)));
         if (g_s) inner = plus(inner, mul(identity(k, u), row(as_type(g_s, t))));
         r = matmul(u, matmul(inner, vh));
         if (gu && m > k) {
@@ -166,7 +197,11 @@ struct Eigh : Op<Eigh> {
     }
     static Grads backward(Ctx& c, const Grads& gs) {
         Tensor w = c.out<0>(), v = c.out<1>(), inner;
-        if (gs[1]) inner = mul(matmul(adjoint(v), gs[1]), as_type(inverse_gaps(w), v.dtype()));
+        if (gs[1]) {
+            Tensor x = matmul(adjoint(v), gs[1]);
+            check_phase("linalg_eigh_backward", "eigenvectors", diagonal_of(x));
+            inner = mul(mul(skew(x), Scalar(0.5)), as_type(inverse_gaps(w), v.dtype()));
+        }
         if (!inner) return {matmul(mul(v, row(as_type(gs[0], v.dtype()))), adjoint(v))};
         if (gs[0]) inner = add(inner, mul(identity(rows(v), v), row(as_type(gs[0], v.dtype()))));
         return {matmul(v, matmul(inner, adjoint(v)))};
@@ -239,6 +274,7 @@ struct Eig : Op<Eig> {
         Tensor w = c.out<0>(), v = c.out<1>(), vh = adjoint(v), inner;
         if (gs[1]) {
             Tensor p = matmul(vh, gs[1]), d = diagonal_of(p);
+            check_phase("linalg_eig_backward", "eigenvectors", d);
             Tensor scale = as_type(real(d), v.dtype());
             inner = mul(sub(p, mul(matmul(vh, v), row(scale))), conj(inverse_gaps(w)));
         }
@@ -350,17 +386,23 @@ struct Lstsq : Composite<Lstsq> {
 OP(Lstsq);
 
 struct PinvRaw : Op<PinvRaw> {
-    SIG("_linalg_pinv(Tensor A, Tensor tolerance) -> Tensor");
-    DOC("Pseudo-inverse of A; singular values up to tolerance count as zero.");
+    SIG("_linalg_pinv(Tensor A, Tensor atol, Tensor rtol, bool hermitian) -> Tensor");
+    DOC("Pseudo-inverse of A; singular values (sizes of eigenvalues if hermitian) up to max(atol, rtol * the largest) count as zero.");
     FORMS(FUNCTION);
     using Saves = Save<In<0>, Out<0>>;
-    static Tensor forward(const Tensor& a, const Tensor& tolerance) {
-        if (a.is_meta()) return empty(matrices(batch_of(a), columns(a), rows(a)), a.dtype(), Device::Meta);
+    static Tensor forward(const Tensor& a, const Tensor& atol, const Tensor& rtol, bool hermitian) {
+        if (a.is_meta() || a.numel() == 0) return empty(matrices(batch_of(a), columns(a), rows(a)), a.dtype(), a.device());
         NoGrad guard;
+        auto reciprocals = [&](const Tensor& values, const Tensor& sizes) {
+            Tensor zero = le(sizes, column(maximum(atol, mul(rtol, amax(sizes, {-1}, false)))));
+            return row(as_type(masked_fill(reciprocal(values), zero, Scalar(0)), a.dtype()));
+        };
+        if (hermitian) {
+            auto [w, v] = Eigh::compute("linalg.eigh", a, "L", 'V');
+            return matmul(mul(v, reciprocals(w, abs(w))), adjoint(v));
+        }
         auto [u, s, vh] = Svd::compute(a, 'S');
-        Tensor zero = le(s, column(tolerance));
-        Tensor inverse = masked_fill(reciprocal(s), zero, Scalar(0));
-        return matmul(mul(adjoint(vh), row(as_type(inverse, a.dtype()))), adjoint(u));
+        return matmul(mul(adjoint(vh), reciprocals(s, s)), adjoint(u));
     }
     static Grads backward(Ctx& c, const Tensor& g) { return {LstsqRaw::pinv_gradient(c.in<0>(), c.out<0>(), g)}; }
 };
@@ -369,6 +411,6 @@ OP(PinvRaw);
 std::tuple<Tensor, Tensor> eigh(const Tensor& a, const std::string& uplo) { return call<Eigh>(a, uplo); }
 std::tuple<Tensor, Tensor, Tensor> svd(const Tensor& a, bool full_matrices) { return call<Svd>(a, full_matrices, OptStr()); }
 Tensor svdvals(const Tensor& a) { return call<Svdvals>(a, OptStr()); }
-Tensor pinv(const Tensor& a, const Tensor& tolerance) { return call<PinvRaw>(a, tolerance); }
+Tensor pinv(const Tensor& a, const Tensor& atol, const Tensor& rtol, bool hermitian) { return call<PinvRaw>(a, atol, rtol, hermitian); }
 
 }  // namespace rl

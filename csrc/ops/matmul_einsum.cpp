@@ -240,8 +240,8 @@ struct Tensordot : Composite<Tensordot> {
         for (size_t i = 0; i < da.size(); i++) {
             int64_t p = wrap_dim(da[i], a.dim()), q = wrap_dim(db[i], b.dim());
             int64_t m = x.sizes()[size_t(p)], n = y.sizes()[size_t(q)];
-            if (n == 1 && m != 1) x = sum(x, {p}, true), m = 1;
-            else if (m == 1 && n != 1) y = sum(y, {q}, true), n = 1;
+            if (n == 1 && m != 1) x = sum(x, {p}, true, x.dtype()), m = 1;
+            else if (m == 1 && n != 1) y = sum(y, {q}, true, y.dtype()), n = 1;
             check(m == n, "contracted dimensions need to match, but first has size ", m, " in dim ", da[i], " and second has size ", n, " in dim ", db[i]);
             da[i] = p, db[i] = q;
             k *= m;

@@ -39,8 +39,8 @@ def pdist(input: Tensor, p: float = 2) -> Tensor:
     if p < 0:
         raise RuntimeError("pdist only supports non-negative p values")
     i, j = rushlight.triu_indices(input.size(0), input.size(0), 1)
-    difference = input.index_select(0, i) - input.index_select(0, j)
-    return difference.norm(p, -1)
+    one, other = input.index_select(0, i).unsqueeze(1), input.index_select(0, j).unsqueeze(1)
+    return rushlight.cdist(one, other, p, "donot_use_mm_for_euclid_dist").reshape(-1)
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
