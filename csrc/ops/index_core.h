@@ -60,10 +60,12 @@ template <class T, class F> void update_places(T* out, const T* src, int64_t src
             for (int64_t i = 0; i < n; i++) {
                 T* base = out + p.outer[o] + p.index[i];
                 const T* s = src + (o * n + i) * w * src_step;
-                if (p.run && src_step == 1)
+                if (p.run && src_step == 1) {
+#pragma omp simd
                     for (int64_t k = k0; k < k1; k++) f(base[k], s[k]);
-                else
+                } else {
                     for (int64_t k = k0; k < k1; k++) f(base[p.inner[k]], s[k * src_step]);
+                }
             }
     };
     int64_t total = outer * n * w;
