@@ -164,6 +164,8 @@ def _str(x: Tensor, *, tensor_contents: str | None = None) -> str:
     if unwrapped is not None:
         inner, dim, level = unwrapped
         return f"BatchedTensor(lvl={level}, bdim={dim}, value=\n    {inner}\n)"
+    if x.layout is not _C.strided:
+        return _sparse_str(x)
     prefix = "tensor(" if type(x) in (Tensor,) or type(x).__name__ == "Parameter" else f"{type(x).__name__}("
     indent, suffixes = len(prefix), []
     plain = x.detach()
@@ -187,10 +189,32 @@ def _str(x: Tensor, *, tensor_contents: str | None = None) -> str:
         if show_dtype:
             suffixes.append(f"dtype={x.dtype}")
         text = _contents(plain, indent) if tensor_contents is None else tensor_contents
-    node = x.grad_fn
-    if node is not None:
-        name = node.name()
-        suffixes.append(f"grad_fn=<{name}>")
-    elif x.requires_grad:
-        suffixes.append("requires_grad=True")
-    return _with_suffixes(prefix + text, suffixes, indent)
+    return _with_suffixes(prefix + text, suffixes + _history(x), indent)
+
+
+def _history(x: Tensor) -> list[str]:
+    if x.grad_fn is not None:
+        return [f"grad_fn=<{x.grad_fn.name()}>"]
+    return ["requires_grad=True"] if x.requires_grad else []
+
+
+def _sparse_str(x: Tensor) -> str:
+    """The repr of a sparse tensor: its indices, its values, then what a dense one shows."""
+    x_detached, indent = x.detach(), len("tensor(")
+    names = {
+        _C.sparse_coo: ("_indices", "_values"), _C.sparse_csr: ("crow_indices", "col_indices", "values"),
+        _C.sparse_csc: ("ccol_indices", "row_indices", "values"),
+    }[x.layout]  # fmt: skip
+    parts = []
+    for name in names:
+        part, start = getattr(x_detached, name)(), f"{name.lstrip('_')}=tensor("
+        empty = f"[], size={tuple(part.shape)}"
+        parts.append(start + (_contents(part, indent + len(start)) if part.numel() else empty) + ")")
+    text = "tensor(" + (",\n" + " " * indent).join(parts)
+    suffixes = [f"size={tuple(x.shape)}", f"nnz={x._nnz()}"]
+    if x.dtype not in (_C.get_default_dtype(), _C.int64, _C.bool, _C.get_default_dtype().to_complex()):
+        suffixes.append(f"dtype={x.dtype}")
+    suffixes += [f"layout={x.layout}", *_history(x)]
+    if x.layout is _C.sparse_coo:
+        text, suffixes = text + ",\n" + " " * indent + suffixes[0], suffixes[1:]
+    return _with_suffixes(text, suffixes, indent)

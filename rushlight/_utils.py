@@ -70,6 +70,8 @@ def _rebuild_sparse_tensor(layout: Any, data: tuple) -> Tensor:
     if layout is rushlight.sparse_coo:
         indices, values, size, *coalesced = data
         return rushlight.sparse_coo_tensor(indices, values, size, is_coalesced=coalesced[0] if coalesced else None)
+    if layout in (rushlight.sparse_csr, rushlight.sparse_csc):
+        return rushlight.sparse_compressed_tensor(*data, layout=layout)
     raise NotImplementedError(f"rebuilding sparse tensor for layout {layout}")
 
 

@@ -28,6 +28,8 @@ def tensor(
             UserWarning,
             stacklevel=2,
         )
+        if data.layout is not _C.strided:
+            return data.detach().clone().to(dtype=dtype or data.dtype, device=device).requires_grad_(requires_grad)
     return _C.tensor(data, dtype, device, requires_grad)
 
 
@@ -408,12 +410,6 @@ def is_pinned(self: Tensor, device: Any = None) -> bool:
 
 
 @_method
-def is_coalesced(self: Tensor) -> bool:
-    """Raises RuntimeError: the tensor is dense."""
-    raise RuntimeError("is_coalesced expected sparse coordinate tensor layout but got Strided")
-
-
-@_method
 def storage(self: Tensor) -> Any:
     """The storage with its dtype, as older programs use it."""
     from rushlight.storage import TypedStorage
@@ -467,6 +463,22 @@ def _names(self: Tensor) -> tuple:
     return (None,) * self.dim()
 
 
+def _layout_method(name: str) -> None:
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        from rushlight.sparse import _methods
+
+        return getattr(_methods, name)(self, *args, **kwargs)
+
+    method.__name__, method.__qualname__ = name, f"Tensor.{name}"
+    method.__doc__ = "See rushlight.sparse: concerns tensors with a sparse layout."
+    setattr(Tensor, name, method)
+
+
+for _name in (
+    "to_sparse", "to_sparse_coo", "to_sparse_csr", "to_sparse_csc", "coalesce", "is_coalesced", "indices", "values", "_indices", "_values",
+    "_nnz", "sparse_dim", "crow_indices", "col_indices", "ccol_indices", "row_indices", "sparse_mask", "sparse_resize_", "sparse_resize_and_clear_", "narrow_copy",
+):  # fmt: skip
+    _layout_method(_name)
 Tensor.names = _names  # type: ignore[attr-defined]
 Tensor.__pos__ = lambda self: self  # type: ignore[attr-defined]
 

@@ -8,7 +8,9 @@
 #include "autograd/hooks.h"
 #include "autograd/meta.h"
 #include "core/modes.h"
+#include "core/convert.h"
 #include "core/ops.h"
+#include "core/sparse.h"
 
 namespace rl {
 
@@ -168,7 +170,8 @@ struct Run {
         Tensor& have = b[nr];
         bool sole = !tls.grad && Py_REFCNT(have.py()) == 1 && have->storage && have->storage->refs == 1 && !have->wrapper && have.is_contiguous() &&
                     have.dtype() == g.dtype() && same(have.sizes(), g.sizes()) && !have.requires_grad();
-        if (sole) add_(have, g);
+        if (is_sparse(have) || is_sparse(g)) have = sparse_add(g, have);
+        else if (sole) add_(have, g);
         else have = add(have, g);
     }
 
@@ -178,6 +181,7 @@ struct Run {
             auto& m = n.results[k];
             if (!g[k] || m.dtype == DType::Undefined) continue;
             if (!same(g[k].sizes(), m.sizes)) g[k] = sum_to_size(g[k], m.sizes);
+            if (g[k].dtype() != m.dtype && is_sparse(g[k])) g[k] = call_sparse("to", Py_BuildValue("(OO)", g[k].py(), dtype_to_python(m.dtype)));
             if (g[k].dtype() != m.dtype) g[k] = is_complex(g[k].dtype()) && !is_complex(m.dtype) ? to(real(g[k]), m.dtype) : to(g[k], m.dtype);
         }
     }
@@ -197,6 +201,7 @@ struct Run {
         if (!visits[i].needed) return;
         Grads kept;
         if (node->hooks && node->hooks->post) kept = g;
+        make_dense(*node, g);
         Grads out = node->apply(std::move(g));
         if (tls.anomaly) check_nan(*node, out);
         if (!options.retain_graph) {
@@ -211,6 +216,12 @@ struct Run {
             if (e < out.size() && out[e]) add_to(c, node->edges[e].nr, std::move(out[e]));
             if (--visits[c].waiting == 0 && (visits[c].needed || visits[c].captured)) push(c);
         }
+    }
+
+    // Formulas in C++ are written for dense gradients (Note [ Sparse tensors ]).
+    static void make_dense(Node& n, Grads& g) {
+        for (auto& t : g)
+            if (is_sparse(t) && !n.variable() && !n.python_context()) t = call_sparse("to_dense", Py_BuildValue("(O)", t.py()));
     }
 
     void check_nan(Node& n, const Grads& out) {

@@ -3,6 +3,7 @@
 #include "autograd/hooks.h"
 #include "core/modes.h"
 #include "core/ops.h"
+#include "core/sparse.h"
 
 namespace rl {
 
@@ -32,6 +33,7 @@ struct AccumulateGrad final : Node {
     void accumulate(Tensor g) {
         auto& m = meta_of(leaf);
         if (!m.grad) m.grad = first_gradient(std::move(g));
+        else if (is_sparse(m.grad) || is_sparse(g)) m.grad = call_sparse("accumulate", Py_BuildValue("(OO)", m.grad.py(), g.py()));
         else if (tls.grad || m.grad.requires_grad()) m.grad = add(m.grad, g);
         else add_(m.grad, g);
         if (!m.post_hooks) return;
@@ -49,6 +51,7 @@ struct AccumulateGrad final : Node {
     }
     // A gradient that nobody else holds becomes `.grad` itself; any other is copied.
     Tensor first_gradient(Tensor g) {
+        if (is_sparse(g)) return call_sparse("first_gradient", Py_BuildValue("(O)", g.py()));
         if (tls.grad) return clone(g);
         bool sole = Py_REFCNT(g.py()) == 1 && g->storage && g->storage->refs == 1 && !g->wrapper;
         if (sole && !g.lazy() && same(g.strides(), leaf.strides()) && is_non_overlapping_and_dense(g)) return g.requires_grad() ? detach(g) : std::move(g);
@@ -122,6 +125,7 @@ void become_view(const Tensor& view, const Tensor& of, ViewKind kind) {
 }
 
 Tensor detach(const Tensor& t) {
+    if (is_sparse(t)) return call_sparse("detach", Py_BuildValue("(O)", t.py()));
     if (t->wrapper) return wrap(t->wrapper->inner, t->wrapper->dim, t->wrapper->level);
     return alias(t);
 }

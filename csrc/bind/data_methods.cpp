@@ -221,6 +221,7 @@ PyObject* set_(PyObject* self, PyObject* args, PyObject* kwargs) {
         else {
             check(is_tensor(source), Err::Type, "set_(): argument 'source' (position 1) must be Tensor or Storage, not ", Py_TYPE(source)->tp_name);
             const Tensor& o = T(source);
+            if (o->wrapper) o.no_memory();
             check(o.dtype() == t.dtype(), "Could not set tensor of type ", name(o.dtype()), " to a tensor of type ", name(t.dtype()));
             s = o->storage, sizes = o.sizes(), strides = o.strides();
             if (size == Py_None) offset = o->offset;

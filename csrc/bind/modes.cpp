@@ -1,5 +1,6 @@
 // Interpreters and torch-function modes, as rushlight/overrides.py and rushlight/func push them.
 #include "bind/bind.h"
+#include "core/sparse.h"
 
 namespace rl {
 
@@ -82,8 +83,25 @@ PyObject* unwrap_py(PyObject*, PyObject* o) {  // (inner, dim, level) or None
     RL_TRY({
         if (!is_tensor(o)) Py_RETURN_NONE;
         Wrapper* w = Tensor::view(o)->wrapper;
-        if (!w) Py_RETURN_NONE;
+        if (!w || is_sparse(Tensor::view(o))) Py_RETURN_NONE;
         return Py_BuildValue("(OLi)", w->inner.py(), (long long)w->dim, w->level);
+    });
+}
+// _make_sparse(type, values, size), _become_sparse(tensor, values, size)
+PyObject* make_sparse_py(PyObject*, PyObject* args) {
+    RL_TRY({
+        PyObject *type, *values, *size;
+        if (!PyArg_ParseTuple(args, "O!O!O", &PyType_Type, &type, TensorType, &values, &size)) return nullptr;
+        return make_sparse((PyTypeObject*)type, Tensor::view(values), dims_from_python(size, Param())).release();
+    });
+}
+PyObject* become_sparse_py(PyObject*, PyObject* args) {
+    RL_TRY({
+        PyObject *t, *values, *size;
+        if (!PyArg_ParseTuple(args, "O!O!O", TensorType, &t, TensorType, &values, &size)) return nullptr;
+        become_sparse(Tensor::view(t), Tensor::view(values), dims_from_python(size, Param()));
+        Tensor::view(t).bump_version();
+        Py_RETURN_NONE;
     });
 }
 PyObject* overload_of(PyObject*, PyObject* args) {
@@ -96,7 +114,7 @@ PyObject* overload_of(PyObject*, PyObject* args) {
     });
 }
 PyMethodDef methods[] = {{"_push_interpreter", push, METH_VARARGS, nullptr}, {"_pop_interpreter", pop, METH_NOARGS, nullptr}, {"_interpreters", depth, METH_NOARGS, nullptr},
-                         {"_vmap_level", vmap_level, METH_NOARGS, nullptr}, {"_set_function_modes", function_modes, METH_O, nullptr}, {"_wrap", wrap_py, METH_VARARGS, nullptr}, {"_unwrap", unwrap_py, METH_O, nullptr}, {"_overload", overload_of, METH_VARARGS, nullptr}, {}};
+                         {"_vmap_level", vmap_level, METH_NOARGS, nullptr}, {"_set_function_modes", function_modes, METH_O, nullptr}, {"_wrap", wrap_py, METH_VARARGS, nullptr}, {"_unwrap", unwrap_py, METH_O, nullptr}, {"_make_sparse", make_sparse_py, METH_VARARGS, nullptr}, {"_become_sparse", become_sparse_py, METH_VARARGS, nullptr}, {"_overload", overload_of, METH_VARARGS, nullptr}, {}};
 }  // namespace
 
 PyObject* op_overload(const OpInfo& op, bool inplace) {

@@ -8,6 +8,7 @@
 #include "bind/indexing.h"
 #include "core/op.h"
 #include "core/ops.h"
+#include "core/sparse.h"
 
 namespace rl {
 
@@ -142,6 +143,7 @@ int set_data(PyObject* self, PyObject* value, void*) {
     return guarded<int>(-1, [&] {
         check(value && is_tensor(value), Err::Type, "Variable data has to be a tensor, but got ", value ? Py_TYPE(value)->tp_name : "nothing");
         const Tensor &t = T(self), &v = T(value);
+        if (t->wrapper || v->wrapper) (t->wrapper ? t : v).no_memory();
         check(!t.requires_grad() || is_inexact(v.dtype()), "data set to a tensor that requires gradients must be floating point or complex dtype");
         t->storage = v->storage;
         t->dtype = v.dtype();
@@ -318,6 +320,7 @@ PyType_Spec spec = {"torch.Tensor", sizeof(TensorImpl), 0, Py_TPFLAGS_DEFAULT | 
 
 Tensor make_subclass(PyTypeObject* type, const Tensor& data, bool requires_grad) {
     check(PyType_IsSubtype(type, TensorType), Err::Type, "_make_subclass(): ", type->tp_name, " is not a subclass of Tensor");
+    if (is_sparse(data)) data.no_memory();
     Tensor r = Tensor::steal(tensor_alloc(type));
     r->storage = data->storage;
     r->dtype = data.dtype();

@@ -7,6 +7,7 @@
 
 #include "autograd/meta.h"
 #include "core/modes.h"
+#include "core/sparse.h"
 
 namespace rl {
 
@@ -119,6 +120,8 @@ void track(const Tensor& t) {
 }
 
 void Tensor::no_memory() const {
+    check(!is_sparse(*this), Err::NotImplemented, "Cannot access the memory of a tensor with a sparse layout: this operation is "
+          "written for strided tensors. Use .to_dense() first");
     raise(Err::Runtime, "Cannot access the memory of this tensor: it stands for a batch inside a function transform "
           "(vmap). Return it from the transformed function, or use operators on it");
 }

@@ -4,6 +4,7 @@
 #include "core/iterate.h"
 #include "core/op.h"
 #include "core/ops.h"
+#include "core/sparse.h"
 
 namespace rl {
 
@@ -191,6 +192,7 @@ Tensor fill_(const Tensor& self, const Scalar& value) { return call_inplace<Fill
 // ---------------------------------------------------------------- values and sizes
 Scalar item(const Tensor& t) {
     check(t.numel() == 1, "a Tensor with ", t.numel(), " elements cannot be converted to Scalar");
+    if (is_sparse(t)) return item(call_sparse("to_dense", Py_BuildValue("(O)", t.py())));
     if (t->wrapper) raise(Err::Runtime, "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over calling .item() on a Tensor: control flow that depends on data needs a loop.");
     check(!t.is_meta(), "Tensor.item() cannot be called on meta tensors");
     Tensor r = resolve(t);

@@ -1,6 +1,7 @@
 // Lookup of rows: embedding, embedding_bag, and the gradient that adds rows up where they came from.
 #include <cmath>
 
+#include "core/sparse.h"
 #include "cpu/buffer.h"
 #include "cpu/parallel.h"
 #include "ops/matmul.h"
@@ -58,6 +59,12 @@ void renormalize(const Tensor& weight, const Tensor& indices, double max_norm, d
     weight.bump_version();
 }
 }  // namespace
+
+// The gradient as a sparse tensor whose entries are rows: those of g, but for padding.
+static Tensor sparse_rows(const Tensor& g, const Tensor& indices, int64_t rows, int64_t padding, bool by_frequency) {
+    check(!by_frequency, "embedding_backward: scale_grad_by_freq not supported with sparse gradients");
+    return call_sparse("row_gradient", Py_BuildValue("(OOLL)", g.py(), indices.py(), (long long)rows, (long long)padding));
+}
 
 // ---------------------------------------------------------------- gradient
 // Row indices[i] of the result is the sum of the rows i of grad_output.
@@ -136,10 +143,9 @@ struct Embedding : Op<Embedding> {
     DOC("Rows of weight at indices: (rows, d) and indices of any shape to (.., d).");
     FORMS(FUNCTION);
     using Saves = Save<In<1>>;
-    static Tensor forward(const Tensor& weight, const Tensor& indices, int64_t, bool, bool sparse) {
+    static Tensor forward(const Tensor& weight, const Tensor& indices, int64_t, bool, bool) {
         check(weight.dim() == 2, "'weight' must be 2-D (embedding: weight of ", weight.sizes(), ")");
         check_indices("embedding", indices);
-        check(!sparse || !weight.requires_grad(), Err::NotImplemented, "embedding: gradients with sparse=True would be sparse tensors, which Rushlight does not have; use sparse=False");
         int64_t d = weight.sizes()[1];
         Dims sizes = indices.sizes();
         sizes.push_back(d);
@@ -154,7 +160,10 @@ struct Embedding : Op<Embedding> {
         });
         return r;
     }
-    static Grads backward(Ctx& c, const Tensor& g) { return {call<EmbeddingBackward>(g, c.in<1>(), c.sizes<0>()[0], c.arg<2>(), c.arg<3>())}; }
+    static Grads backward(Ctx& c, const Tensor& g) {
+        if (c.arg<4>()) return {sparse_rows(g, c.in<1>(), c.sizes<0>()[0], c.arg<2>(), c.arg<3>())};
+        return {call<EmbeddingBackward>(g, c.in<1>(), c.sizes<0>()[0], c.arg<2>(), c.arg<3>())};
+    }
 };
 OP(Embedding);
 
@@ -197,11 +206,11 @@ Tensor bag_shares(const Tensor& at, const Tensor& bag, int64_t bags, bool mean, 
 
 // Sums and means. A maximum is what gather finds where MaximalRows says.
 struct EmbeddingBag : Op<EmbeddingBag> {
-    SIG("_embedding_bag(Tensor weight, Tensor indices, Tensor offsets, Tensor? per_sample_weights, bool mean, bool scale_grad_by_freq, int padding_idx, int bags) -> Tensor");
+    SIG("_embedding_bag(Tensor weight, Tensor indices, Tensor offsets, Tensor? per_sample_weights, bool mean, bool scale_grad_by_freq, int padding_idx, int bags, bool sparse) -> Tensor");
     DOC("Sum or mean of the rows of each bag.");
     FORMS(FUNCTION);
     using Saves = Save<In<0, 3>, In<1>, In<2>, In<3>>;
-    static Tensor forward(const Tensor& weight, const Tensor& indices, const Tensor& offsets, const Tensor& samples, bool mean, bool, int64_t padding, int64_t bags) {
+    static Tensor forward(const Tensor& weight, const Tensor& indices, const Tensor& offsets, const Tensor& samples, bool mean, bool, int64_t padding, int64_t bags, bool) {
         check(is_floating(weight.dtype()), Err::NotImplemented, "\"embedding_bag\" not implemented for '", title(weight.dtype()), "'");
         Dims sizes{bags, weight.sizes()[1]};
         Device device = common_device(weight, indices);
@@ -223,7 +232,10 @@ struct EmbeddingBag : Op<EmbeddingBag> {
         Tensor at = rows_of(c.in<1>(), rows), bag = bags_of(c.in<2>(), bags, at.numel());
         Tensor share = bag_shares(at, bag, bags, c.arg<4>(), padding, g.dtype());
         Tensor each = mul(index_select(g, 0, bag), unsqueeze(share, 1));
-        if (c.needs<0>()) r[0] = call<EmbeddingBackward>(c.given<3>() ? mul(each, unsqueeze(c.in<3>(), 1)) : each, at, rows, padding, c.arg<5>());
+        if (c.needs<0>()) {
+            Tensor y = c.given<3>() ? mul(each, unsqueeze(c.in<3>(), 1)) : each;
+            r[0] = c.arg<8>() ? sparse_rows(y, at, rows, padding, c.arg<5>()) : call<EmbeddingBackward>(y, at, rows, padding, c.arg<5>());
+        }
         if (c.needs<3>()) r[3] = sum(mul(each, index_select(c.in<0>(), 0, at)), {1});
         return r;
     }
@@ -260,10 +272,10 @@ struct NnEmbeddingBag : Composite<NnEmbeddingBag> {
         check(weight.dim() == 2, "'weight' must be 2-D (embedding_bag: weight of ", weight.sizes(), ")");
         check_indices("embedding_bag", input);
         check(!samples || same(samples.sizes(), input.sizes()), Err::Value, "embedding_bag: If per_sample_weights (", samples ? samples.sizes() : Dims(), ") is not None, then it must have the same shape as the input (", input.sizes(), ")");
-        check(!sparse || !weight.requires_grad(), Err::NotImplemented, "embedding_bag: gradients with sparse=True would be sparse tensors, which Rushlight does not have; use sparse=False");
         int64_t kind = mode == "sum" ? kSum : mode == "mean" ? kMean : kMax;
         check(kind != kMax || mode == "max", Err::Value, "mode has to be one of sum, mean or max");
         check(kind != kMax || !by_frequency, Err::Value, "max mode does not support scaling the gradient by the frequency");
+        check(kind != kMax || !sparse, Err::Value, "max mode does not support sparse weights");
         check(!samples || kind == kSum, Err::NotImplemented, "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for mode='sum' (got mode='", mode, "').");
         check(!samples || samples.dtype() == weight.dtype(), "Expected tensor for argument #1 'weight' to have the same type as tensor for argument #1 'per_sample_weights'; but type torch.", title(weight.dtype()), "Tensor does not equal torch.", samples ? title(samples.dtype()) : "", "Tensor (while checking arguments for embedding_bag)");
         Tensor starts = offsets_of(input, offsets);
@@ -278,7 +290,7 @@ struct NnEmbeddingBag : Composite<NnEmbeddingBag> {
             Tensor where = call<MaximalRows>(weight, flat, starts, padding, bags);
             return masked_fill(gather(weight, 0, clamp(where, OptScalar(Scalar(0)), {})), lt(where, Scalar(0)), Scalar(0));
         }
-        return call<EmbeddingBag>(weight, flat, starts, samples ? reshape(samples, {n}) : samples, kind == kMean, by_frequency, padding, bags);
+        return call<EmbeddingBag>(weight, flat, starts, samples ? reshape(samples, {n}) : samples, kind == kMean, by_frequency, padding, bags, sparse);
     }
     static Tensor offsets_of(const Tensor& input, const Tensor& offsets) {
         if (input.dim() == 2) {

@@ -1,4 +1,5 @@
 // gather, and its opposites scatter, scatter_add and scatter_reduce; index_reduce.
+#include "core/sparse.h"
 #include "ops/index_core.h"
 
 namespace rl {
@@ -100,6 +101,7 @@ struct Gather : Op<Gather> {
     }
     static Grads backward(Ctx& c, const Tensor& g) {
         if (c.in<2>().numel() == 0) return {zeros(c.sizes<0>(), g.dtype(), g.device())};
+        if (c.arg<3>()) return {call_sparse("gather_gradient", Py_BuildValue("(OLON)", g.py(), (long long)c.arg<1>(), c.in<2>().py(), dims_to_python(c.sizes<0>())))};
         return {scatter_add(zeros(c.sizes<0>(), g.dtype(), g.device()), c.arg<1>(), c.in<2>(), g)};
     }
 };

@@ -23,7 +23,8 @@ def _is_inexact(x: Any) -> bool:
 
 
 def _outputs(func: Callable, inputs: tuple) -> tuple[Tensor, ...]:
-    return tuple(o for o in _as_tuple(func(*inputs)) if _is_inexact(o))
+    found = (o for o in _as_tuple(func(*inputs)) if _is_inexact(o))
+    return tuple(o if o.layout is _C.strided else o.to_dense() for o in found)
 
 
 def _differentiable_outputs(func: Callable, inputs: tuple) -> tuple[Tensor, ...]:
@@ -102,6 +103,13 @@ def gradcheck(
             "gradcheck: check_batched_grad, check_batched_forward_grad and check_forward_ad are not there"
         )
     inputs = _as_tuple(inputs)
+    if any(isinstance(x, Tensor) and x.layout is not _C.strided for x in inputs):
+        from rushlight.sparse import as_sparse_gradcheck
+
+        options = {"eps": eps, "atol": atol, "rtol": rtol, "raise_exception": raise_exception, "nondet_tol": nondet_tol}
+        return as_sparse_gradcheck(gradcheck)(
+            func, inputs, masked=masked, check_grad_dtypes=check_grad_dtypes, **options
+        )
     wanted = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
     if not wanted:
         raise ValueError(

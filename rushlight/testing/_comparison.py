@@ -149,6 +149,10 @@ class _Comparison:
             a, b = getattr(actual, name), getattr(expected, name)
             if wanted and a != b:
                 raise _Different(f"The values for attribute {name!r} do not match: {a} != {b}.", path)
+        if actual.layout != expected.layout:
+            actual, expected = actual.to_dense(), expected.to_dense()
+        if actual.layout is not rushlight.strided:
+            return self.entries(actual.detach(), expected.detach(), path)
         if self.check_stride and actual.stride() != expected.stride():
             strides = f"{actual.stride()} != {expected.stride()}"
             raise _Different(f"The values for attribute 'stride()' do not match: {strides}.", path)
@@ -164,6 +168,26 @@ class _Comparison:
             if actual.dim() == 0:
                 self.scalars(a.item(), b.item(), path, dtypes)
             raise _Different(_difference_message(a, b, close, rtol, atol), path)
+
+    def entries(self, actual: Tensor, expected: Tensor, path: tuple) -> None:
+        """Sparse tensors: as many entries, at the same places, of the same values."""
+        names = {
+            rushlight.sparse_coo: ("COO", "_indices", "_values"),
+            rushlight.sparse_csr: ("CSR", "crow_indices", "col_indices", "values"),
+            rushlight.sparse_csc: ("CSC", "ccol_indices", "row_indices", "values"),
+        }
+        layout, *parts = names[actual.layout]
+        if actual._nnz() != expected._nnz():
+            raise _Different(
+                f"The number of specified values in sparse {layout} tensors does not match: {actual._nnz()} != {expected._nnz()}",
+                path,
+            )
+        for part in parts:
+            try:
+                self.tensors(getattr(actual, part)(), getattr(expected, part)(), path)
+            except _Different as error:
+                what = part.lstrip("_").replace("_", " ")
+                raise _Different(f"Sparse {layout} {what} are not close!\n\n{error}", path) from None
 
 
 def _dtype_name(value: Any) -> str:
