@@ -83,45 +83,89 @@ template <class O, int N, class... P> struct PointwiseOp : Op<O> {
         return {&op_info<O>(), kernels_of<O>(), O::kDtypes, O::kBool ? Rule::Bool : O::kRule, O::kReal, N, sizeof...(P), O::kGrain, O::kNumbers, O::validate};
     }
 
-    // ---- small operands of one type and shape go straight to the kernel
+    // ---- small operands of one type go straight to the kernel
+    static bool in_memory(const TensorImpl* x) { return !x->conj && !x->neg && !x->wrapper && x->storage->device == Device::CPU; }
     static bool plain(const TensorImpl* x) {
-        constexpr uint32_t checked = std::is_same_v<decltype(O::validate), decltype(validate)> ? ~0u : kFloats;
-        constexpr uint32_t direct = O::kDtypes & checked & (O::kRule == Rule::Float ? kFloats | kComplexes : ~0u);
-        return x->contiguous && (direct >> int(x->dtype) & 1) && !x->conj && !x->neg && !x->wrapper && x->numel <= O::kGrain && x->storage->device == Device::CPU;
+        constexpr uint32_t direct = O::kDtypes & (O::kRule == Rule::Float ? kFloats | kComplexes : ~0u);
+        return x->contiguous && (direct >> int(x->dtype) & 1) && in_memory(x) && x->numel <= O::kGrain;
     }
-    static bool small(const Tensor& a) { return plain(a.impl()); }
-    static bool small(const Operand& a, const Operand& b) {
-        if (!a.tensor) return false;
-        auto* x = a.tensor->impl();
-        if (!b.tensor) return fits(b.scalar, x->dtype) && plain(x);
-        auto* y = b.tensor->impl();
-        return y->dtype == x->dtype && y->sizes == x->sizes && plain(x) && plain(y);
-    }
-    // One element, expanded to the other operand's sizes: the gradient of a sum, mostly.
-    static bool uniform(const Operand& a, const Operand& b) {
-        if (!a.tensor || !b.tensor) return false;
-        auto *x = a.tensor->impl(), *y = b.tensor->impl();
-        if (x->contiguous || x->sizes != y->sizes || x->dtype != y->dtype || x->conj || x->neg || x->wrapper || !plain(y) || !y->numel) return false;
-        for (int64_t s : x->strides)
-            if (s) return false;
-        return x->storage->device == Device::CPU;
-    }
+    static DType small_result(DType t) { return O::kBool ? DType::Bool : O::kReal ? to_real(t) : t; }
     // A number that doesn't change the type of a tensor.
     static bool fits(const Scalar& s, DType t) { return s.kind <= Scalar::Int ? t != DType::Bool || s.kind == Scalar::Bool : s.kind == Scalar::Float ? is_inexact(t) : rl::is_complex(t); }
-    static DType small_result(DType t) { return O::kBool ? DType::Bool : O::kReal ? to_real(t) : t; }
-    static bool writes_over(const Tensor& out, const TensorImpl* y) { return y->storage.get() == out->storage.get() && y->offset != out->offset; }
+
+    // The direct way for these operands: `lead` gives the result's type and shape; every other operand is like it, or is
+    // one element (a number, a 0-dim tensor, or one that was expanded, as the gradient of a sum) and has its bit set.
+    struct Direct {
+        const Tensor* lead = nullptr;
+        unsigned scalars = 0;
+    };
+    static bool join(Direct& d, const Operand& a, unsigned at) {
+        const TensorImpl* lead = d.lead->impl();
+        if (!a.tensor) {
+            d.scalars |= 1u << at;
+            return fits(a.scalar, lead->dtype);
+        }
+        const TensorImpl* y = a.tensor->impl();
+        if (y == lead) return true;
+        if (y->dtype != lead->dtype || !in_memory(y)) return false;
+        bool like = y->sizes == lead->sizes;
+        if (like && y->contiguous) return true;
+        if (!lead->numel || (!like && !y->sizes.empty())) return false;
+        for (int64_t s : y->strides)
+            if (s) return false;
+        d.scalars |= 1u << at;
+        return true;
+    }
+    template <class... A> static bool direct(Direct& d, const std::tuple<const P&...>& params, const A&... in) {
+        ((d.lead || !in.tensor || !plain(in.tensor->impl()) ? void() : void(d.lead = in.tensor)), ...);
+        if (!d.lead) return false;
+        unsigned at = 0;
+        if (!(join(d, in, at++) && ...)) return false;
+        DType t = d.lead->dtype();
+        if (!std::apply([&](const P&... p) { return (fits(Scalar(p), t) && ...); }, params)) return false;
+        if constexpr (!std::is_same_v<decltype(O::validate), decltype(validate)>)
+            if (!rl::is_floating(t)) {
+                const Operand all[] = {in...};
+                std::apply([&](const P&... p) {
+                    const Scalar numbers[sizeof...(P) + 1] = {Scalar(p)...};
+                    O::validate(all, t, numbers);
+                }, params);
+            }
+        return true;
+    }
+    // May the result be written over the first operand? Another place of its memory could be read too late.
+    template <class... A> static bool direct_inplace(Direct& d, const Tensor& out, const std::tuple<const P&...>& params, const A&... in) {
+        auto apart = [&](const Operand& a) { return !a.tensor || a.tensor->is(out) || (*a.tensor)->storage.get() != out->storage.get() || ((*a.tensor)->offset == out->offset && (*a.tensor)->contiguous && (*a.tensor)->sizes == out->sizes); };
+        return direct(d, params, in...) && d.lead->is(out) && small_result(out.dtype()) == out.dtype() && (apart(in) && ...);
+    }
     static const void* place(const Operand& a, DType t, void* number) {
         if (a.tensor) return a.tensor->raw();
         if (t == DType::Float32) *static_cast<float*>(number) = a.scalar.to<float>();
         else store_scalar(a.scalar, t, number);
         return number;
     }
-    static void run_small(const Tensor& out, const TensorImpl* self, const void* const* in, unsigned scalars, const P&... p) {
-        DType t = self->dtype;
-        alignas(16) char params[(sizeof...(P) + 1) * 16];
+    template <class... A> static Tensor run_direct(const Direct& d, const Tensor& target, const std::tuple<const P&...>& params, const A&... in) {
+        DType t = d.lead->dtype();
+        Tensor out = target ? target : empty_like(*d.lead, small_result(t));
+        alignas(16) char packed[(sizeof...(P) + 1) * 16], numbers[N][16];
         size_t at = 0;
-        ((place(Operand(Scalar(p)), t, params + at), at += size_t(itemsize(t))), ...);
-        kernels_of<O>()->fn[int(t)](out.raw(), in, self->numel, scalars, params);
+        std::apply([&](const P&... p) { ((place(Operand(Scalar(p)), t, packed + at), at += size_t(itemsize(t))), ...); }, params);
+        int k = 0;
+        const void* places[] = {place(in, t, numbers[k++])...};
+        kernels_of<O>()->fn[int(t)](out.raw(), places, d.lead->numel(), d.scalars, packed);
+        return out;
+    }
+    template <class... A> static Tensor slow(const Tensor& out, bool inplace, const std::tuple<const P&...>& params, const A&... in) {
+        const Operand all[] = {in...};
+        return std::apply([&](const P&... p) {
+            const Scalar numbers[sizeof...(P) + 1] = {Scalar(p)...};
+            return pointwise_slow(spec(), all, numbers, out, inplace);
+        }, params);
+    }
+    template <class... A> static Tensor compute_into(const Tensor& out, bool inplace, const std::tuple<const P&...>& params, const A&... in) {
+        Direct d;
+        if (inplace && direct_inplace(d, out, params, in...)) return run_direct(d, out, params, in...);
+        return slow(out, inplace, params, in...);
     }
 };
 
@@ -129,19 +173,11 @@ template <class O, class... P> struct Unary : PointwiseOp<O, 1, P...> {
     using Base = PointwiseOp<O, 1, P...>;
     static constexpr const char* kCategory = "Unary";
     static Tensor forward(const Tensor& self, const P&... p) {
-        if (Base::small(self)) {
-            Tensor out = empty_like(self, Base::small_result(self.dtype()));
-            const void* in[] = {self.raw()};
-            Base::run_small(out, self.impl(), in, 0, p...);
-            return out;
-        }
+        typename Base::Direct d;
+        if (Base::direct(d, std::tie(p...), Operand(self))) return Base::run_direct(d, Tensor(), std::tie(p...), Operand(self));
         return O::into(Tensor(), false, self, p...);
     }
-    static Tensor into(const Tensor& out, bool inplace, const Tensor& self, const P&... p) {
-        Operand in[] = {self};
-        Scalar params[sizeof...(P) + 1] = {Scalar(p)...};
-        return pointwise_slow(Base::spec(), in, params, out, inplace);
-    }
+    static Tensor into(const Tensor& out, bool inplace, const Tensor& self, const P&... p) { return Base::compute_into(out, inplace, std::tie(p...), Operand(self)); }
     template <class C> requires requires(C& c, const Tensor& g) { O::dself(c, g); }
     static Grads backward(C& c, const Tensor& g) { return {O::dself(c, g)}; }
 };
@@ -150,37 +186,11 @@ template <class O, class... P> struct Binary : PointwiseOp<O, 2, P...> {
     using Base = PointwiseOp<O, 2, P...>;
     static constexpr const char* kCategory = "Binary";
     static Tensor forward(const Operand& self, const Operand& other, const P&... p) {
-        if (Base::small(self, other) && (Base::fits(Scalar(p), self.tensor->dtype()) && ...)) {
-            Tensor out = empty_like(*self.tensor, Base::small_result(self.tensor->dtype()));
-            run(out, self, other, p...);
-            return out;
-        }
-        if (Base::uniform(self, other) && (Base::fits(Scalar(p), self.tensor->dtype()) && ...)) {
-            Tensor out = empty_like(*other.tensor, Base::small_result(self.tensor->dtype()));
-            const void* in[] = {self.tensor->raw(), other.tensor->raw()};
-            Base::run_small(out, other.tensor->impl(), in, 1, p...);
-            return out;
-        }
-        return slow(Tensor(), false, self, other, p...);
+        typename Base::Direct d;
+        if (Base::direct(d, std::tie(p...), self, other)) return Base::run_direct(d, Tensor(), std::tie(p...), self, other);
+        return O::into(Tensor(), false, self, other, p...);
     }
-    static Tensor into(const Tensor& out, bool inplace, const Operand& self, const Operand& other, const P&... p) {
-        if (inplace && Base::small(self, other) && (Base::fits(Scalar(p), self.tensor->dtype()) && ...) && Base::small_result(self.tensor->dtype()) == self.tensor->dtype() &&
-            !(other.tensor && Base::writes_over(out, other.tensor->impl()))) {
-            run(out, self, other, p...);
-            return out;
-        }
-        return slow(out, inplace, self, other, p...);
-    }
-    static void run(const Tensor& out, const Operand& self, const Operand& other, const P&... p) {
-        alignas(16) char number[16];
-        const void* in[] = {self.tensor->raw(), Base::place(other, self.tensor->dtype(), number)};
-        Base::run_small(out, self.tensor->impl(), in, other.tensor ? 0 : 2, p...);
-    }
-    static Tensor slow(const Tensor& out, bool inplace, const Operand& self, const Operand& other, const P&... p) {
-        Operand in[] = {self, other};
-        Scalar params[sizeof...(P) + 1] = {Scalar(p)...};
-        return pointwise_slow(Base::spec(), in, params, out, inplace);
-    }
+    static Tensor into(const Tensor& out, bool inplace, const Operand& self, const Operand& other, const P&... p) { return Base::compute_into(out, inplace, std::tie(p...), self, other); }
     template <class C> requires requires(C& c, const Tensor& g) { O::dself(c, g); }
     static Grads backward(C& c, const Tensor& g) {
         Grads r(2);
@@ -194,12 +204,12 @@ template <class O, class... P> struct Binary : PointwiseOp<O, 2, P...> {
 template <class O, class... P> struct Ternary : PointwiseOp<O, 3, P...> {
     using Base = PointwiseOp<O, 3, P...>;
     static constexpr const char* kCategory = "Ternary";
-    static Tensor forward(const Operand& a, const Operand& b, const Operand& c, const P&... p) { return into(Tensor(), false, a, b, c, p...); }
-    static Tensor into(const Tensor& out, bool inplace, const Operand& a, const Operand& b, const Operand& c, const P&... p) {
-        Operand in[] = {a, b, c};
-        Scalar params[sizeof...(P) + 1] = {Scalar(p)...};
-        return pointwise_slow(Base::spec(), in, params, out, inplace);
+    static Tensor forward(const Operand& a, const Operand& b, const Operand& c, const P&... p) {
+        typename Base::Direct d;
+        if (Base::direct(d, std::tie(p...), a, b, c)) return Base::run_direct(d, Tensor(), std::tie(p...), a, b, c);
+        return O::into(Tensor(), false, a, b, c, p...);
     }
+    static Tensor into(const Tensor& out, bool inplace, const Operand& a, const Operand& b, const Operand& c, const P&... p) { return Base::compute_into(out, inplace, std::tie(p...), a, b, c); }
     template <class C> requires requires(C& c, const Tensor& g) { O::d0(c, g); }
     static Grads backward(C& c, const Tensor& g) {
         Grads r(3);
