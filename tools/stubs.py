@@ -233,19 +233,23 @@ def package_stub(torch: object) -> str:
     return "\n".join(lines)
 
 
+def files(torch: object) -> dict[pathlib.Path, str]:
+    """Path and text of every stub."""
+    return {PACKAGE / "_C.pyi": core_stub(torch), PACKAGE / "__init__.pyi": package_stub(torch)}
+
+
 def main() -> int:
     import rushlight as torch
 
     status = 0
-    for path, text in ((PACKAGE / "_C.pyi", core_stub(torch)), (PACKAGE / "__init__.pyi", package_stub(torch))):
+    for path, text in files(torch).items():
         ast.parse(text)
-        if "--check" in sys.argv[1:]:
-            if not path.exists() or path.read_text() != text:
-                print(f"{path.name} is not up to date: run python tools/stubs.py")
-                status = 1
-        else:
+        if "--check" not in sys.argv[1:]:
             path.write_text(text)
             print(f"{path}: {text.count('def ')} definitions")
+        elif not path.exists() or path.read_text() != text:
+            print(f"{path.name} is not up to date: run python tools/stubs.py")
+            status = 1
     return status
 
 

@@ -106,7 +106,7 @@ PyMethodDef node_methods[] = {{"name", node_name, METH_NOARGS, "Name of the oper
 PyGetSetDef node_getset[] = {{"next_functions", node_next, nullptr, "The nodes that gradients go to, with the number of their result.", nullptr}, {"variable", node_variable, nullptr, nullptr, nullptr},
                              {"_context", node_context, nullptr, nullptr, nullptr}, {}};
 PyMemberDef node_members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(NodeObject, weaklist), READONLY, nullptr}, {}};
-PyType_Slot node_slots[] = {{Py_tp_dealloc, (void*)node_dealloc}, {Py_tp_repr, (void*)node_repr}, {Py_tp_methods, node_methods}, {Py_tp_getset, node_getset}, {Py_tp_members, node_members}, {}};
+PyType_Slot node_slots[] = {{Py_tp_doc, (void*)"A node of the graph: an operator that was recorded."}, {Py_tp_dealloc, (void*)node_dealloc}, {Py_tp_repr, (void*)node_repr}, {Py_tp_methods, node_methods}, {Py_tp_getset, node_getset}, {Py_tp_members, node_members}, {}};
 PyType_Spec node_spec = {"torch.autograd.graph.Node", sizeof(NodeObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, node_slots};
 
 // ---------------------------------------------------------------- backward

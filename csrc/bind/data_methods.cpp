@@ -261,7 +261,7 @@ PyObject* rebuild_tensor(PyObject*, PyObject* args) {
 #define FUNCTION_OF(NAME, DOC) {#NAME, with_keywords(NAME##_function), METH_VARARGS | METH_KEYWORDS, DOC}
 PyMethodDef methods[] = {
     METHOD_OF(numel, "Number of elements."), {"nelement", numel_method, METH_NOARGS, "Number of elements."}, METHOD_OF(dim, "Number of dimensions."), {"ndimension", dim_method, METH_NOARGS, "Number of dimensions."},
-    {"dense_dim", dim_method, METH_NOARGS, nullptr}, METHOD_OF(element_size, "Bytes of an element."), METHOD_OF(is_floating_point, "Whether the dtype is a floating-point one."),
+    {"dense_dim", dim_method, METH_NOARGS, "Dimensions of a tensor whose elements are all there: all of them."}, METHOD_OF(element_size, "Bytes of an element."), METHOD_OF(is_floating_point, "Whether the dtype is a floating-point one."),
     METHOD_OF(is_complex, "Whether the dtype is complex."), METHOD_OF(is_signed, "Whether the dtype is signed."), METHOD_OF(is_nonzero, "Whether the only element is not zero."),
     METHOD_OF(is_inference, "Whether it was made in inference mode."), METHOD_OF(is_conj, "Whether values are conjugated when read."), METHOD_OF(is_neg, "Whether values are negated when read."),
     METHOD_OF(get_device, "-1: the CPU."), METHOD_OF(data_ptr, "Address of the first element."), {"const_data_ptr", data_ptr_method, METH_NOARGS, "Address of the first element."},

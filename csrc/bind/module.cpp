@@ -26,9 +26,9 @@ PyMODINIT_FUNC PyInit__C() {
         }
         PyObject* m = checked(PyModule_Create(&definition));
         the_module = m;
-        PyObject* linalg = PyErr_NewException("torch._C._LinAlgError", PyExc_RuntimeError, nullptr);
+        PyObject* linalg = PyErr_NewExceptionWithDoc("torch._C._LinAlgError", "A matrix that a solver or a decomposition cannot deal with.", PyExc_RuntimeError, nullptr);
         PyModule_AddObjectRef(m, "_LinAlgError", linalg);
-        PyObject* memory = PyErr_NewException("torch.OutOfMemoryError", PyExc_RuntimeError, nullptr);
+        PyObject* memory = PyErr_NewExceptionWithDoc("torch.OutOfMemoryError", "Memory for a tensor that cannot be had.", PyExc_RuntimeError, nullptr);
         PyModule_AddObjectRef(m, "OutOfMemoryError", memory);
         init_types(m);
         init_tensor_type(m);

@@ -91,7 +91,7 @@ PyGetSetDef dtype_getset[] = {{"is_floating_point", dtype_floating, nullptr, nul
                               {"is_signed", dtype_signed, nullptr, nullptr, nullptr}, {"itemsize", dtype_itemsize, nullptr, nullptr, nullptr}, {}};
 PyMethodDef dtype_methods[] = {{"__reduce__", dtype_reduce, METH_NOARGS, nullptr}, {"to_real", dtype_to_real, METH_NOARGS, nullptr}, {"to_complex", dtype_to_complex, METH_NOARGS, nullptr}, {}};
 PyMemberDef dtype_members[] = {{nullptr}};
-PyType_Slot dtype_slots[] = {{Py_tp_repr, (void*)dtype_repr}, {Py_tp_getset, dtype_getset}, {Py_tp_methods, dtype_methods}, {}};
+PyType_Slot dtype_slots[] = {{Py_tp_doc, (void*)"The type of a tensor's elements."}, {Py_tp_repr, (void*)dtype_repr}, {Py_tp_getset, dtype_getset}, {Py_tp_methods, dtype_methods}, {}};
 PyType_Spec dtype_spec = {"torch.dtype", sizeof(DTypeObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, dtype_slots};
 
 // ---------------------------------------------------------------- device
@@ -181,7 +181,7 @@ PyObject* device_exit(PyObject*, PyObject*) {
 }
 PyGetSetDef device_getset[] = {{"type", device_type, nullptr, nullptr, nullptr}, {"index", device_index, nullptr, nullptr, nullptr}, {}};
 PyMethodDef device_methods[] = {{"__reduce__", device_reduce, METH_NOARGS, nullptr}, {"__enter__", device_enter, METH_NOARGS, nullptr}, {"__exit__", device_exit, METH_VARARGS, nullptr}, {}};
-PyType_Slot device_slots[] = {{Py_tp_new, (void*)device_new}, {Py_tp_str, (void*)device_str}, {Py_tp_repr, (void*)device_repr}, {Py_tp_richcompare, (void*)device_compare},
+PyType_Slot device_slots[] = {{Py_tp_doc, (void*)"Where a tensor's memory is: device('cpu'), or device('meta') for one without memory."}, {Py_tp_new, (void*)device_new}, {Py_tp_str, (void*)device_str}, {Py_tp_repr, (void*)device_repr}, {Py_tp_richcompare, (void*)device_compare},
                               {Py_tp_hash, (void*)device_hash}, {Py_tp_getset, device_getset}, {Py_tp_methods, device_methods}, {}};
 PyType_Spec device_spec = {"torch.device", sizeof(DeviceObject), 0, Py_TPFLAGS_DEFAULT, device_slots};
 
@@ -194,7 +194,7 @@ struct NameObject {
 PyObject* name_repr(PyObject* o) { return PyUnicode_FromFormat("torch.%s", ((NameObject*)o)->text); }
 PyObject* name_reduce(PyObject* o, PyObject*) { return PyUnicode_FromString(((NameObject*)o)->text); }
 PyMethodDef name_methods[] = {{"__reduce__", name_reduce, METH_NOARGS, nullptr}, {}};
-PyType_Slot name_slots[] = {{Py_tp_repr, (void*)name_repr}, {Py_tp_methods, name_methods}, {}};
+PyType_Slot name_slots[] = {{Py_tp_doc, (void*)"How a tensor's elements lie in memory, by name."}, {Py_tp_repr, (void*)name_repr}, {Py_tp_methods, name_methods}, {}};
 PyType_Spec layout_spec = {"torch.layout", sizeof(NameObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, name_slots};
 PyType_Spec format_spec = {"torch.memory_format", sizeof(NameObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, name_slots};
 PyObject* formats[4];
