@@ -18,6 +18,8 @@ int64_t product(const int64_t* v, int n) {
     return p;
 }
 
+constexpr int64_t kTinyWork = 4096;  // multiplications that are done before oneDNN has found its primitive
+
 // The convolution with its spatial dimensions filled up to three, and the sizes that follow from them.
 struct Geometry : ConvShape {
     int64_t in_positions, out_positions, window;  // positions of an input and output plane; of the kernel
@@ -43,6 +45,7 @@ struct Geometry : ConvShape {
     int64_t source_size() const { return batch * in_channels * in_positions; }
     int64_t destination_size() const { return batch * out_channels * out_positions; }
     int64_t weights_size() const { return out_channels * in_group * window; }
+    int64_t work() const { return batch * out_channels * out_positions * in_group * window; }  // multiplications
     int64_t columns_size() const { return in_group * window * out_positions; }
     // A kernel of one position that visits every input: the image already is the matrix of windows.
     bool is_pointwise() const {
@@ -229,6 +232,7 @@ bool by_onednn(ConvKind kind, const ConvShape& s, const Geometry& g, const T* so
         return false;
     } else {
         if (bf16 && !onednn::has_bf16()) return false;
+        if (!bf16 && g.work() <= kTinyWork) return false;
         Layout wants = onednn::conv_layout(kind, s);
         auto a = ordered_source(g, source, source_layout, wants);
         auto b = ordered_destination(g, destination, destination_layout, wants);
