@@ -1,9 +1,12 @@
-// The two products that sparse matrices are computed with. Entry e of a matrix in coordinate form stands at
-// (rows[e], columns[e]); entries may come in any order and more than once.
+// What sparse matrices are computed with: two products, groups of entries at the same place, pairs of entries that meet. Entry e of a matrix in
+// coordinate form stands at (rows[e], columns[e]); entries may come in any order and more than once.
+#include <algorithm>
+
 #include "core/op.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
 #include "ops/matmul.h"
+#include "ops/sort.h"
 
 namespace rl {
 
@@ -14,9 +17,10 @@ constexpr int64_t kEntriesAtOnce = 1 << 14;  // multiply-adds that are worth a t
 Tensor checked_places(const char* op, const Tensor& indices, int64_t size, int64_t n) {
     check(indices.dim() == 1 && indices.numel() == n, op, ": ", n, " indices are expected, got a tensor of ", indices.sizes());
     Tensor r = cast_raw(indices, DType::Int64);
-    bool ok = true;
-    for (int64_t i = 0; i < n; i++) ok &= uint64_t(r.data<int64_t>()[i]) < uint64_t(size);
-    check(ok, Err::Index, op, ": an index of the sparse matrix is outside [0, ", size, ")");
+    const int64_t* p = r.data<int64_t>();
+    int64_t sign = 0;  // negative as soon as one index or its distance to the last one is
+    for (int64_t i = 0; i < n; i++) sign |= p[i] | (size - 1 - p[i]);
+    check(sign >= 0, Err::Index, op, ": an index of the sparse matrix is outside [0, ", size, ")");
     return r;
 }
 DType computed_in(const char* op, DType t) {
@@ -24,10 +28,36 @@ DType computed_in(const char* op, DType t) {
     return t == DType::Float16 || t == DType::BFloat16 ? DType::Float32 : t;
 }
 template <class T> void axpy(T* to, T a, const T* from, int64_t n) {
-    if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) cpu::kernels().reduce<T>().axpy(to, a, from, n);
-    else
-        for (int64_t j = 0; j < n; j++) to[j] = T(to[j] + a * from[j]);
+    if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) {
+        if (n >= 8) return cpu::kernels().reduce<T>().axpy(to, a, from, n);
+    }
+    for (int64_t j = 0; j < n; j++) to[j] = T(to[j] + a * from[j]);
 }
+
+// A sparse matrix times columns [begin, end) of a dense one with k columns.
+template <class T> struct Entries {
+    const int64_t *rows, *columns;
+    const T *values, *dense;
+    T* result;
+    int64_t n, k;
+    void add(int64_t first, int64_t last, int64_t begin, int64_t end) const {
+        if (k == 1)
+            for (int64_t e = first; e < last; e++) result[rows[e]] = T(result[rows[e]] + values[e] * dense[columns[e]]);
+        else
+            for (int64_t e = first; e < last; e++) axpy<T>(result + rows[e] * k + begin, values[e], dense + columns[e] * k + begin, end - begin);
+    }
+    // The first entry from e on that begins a row.
+    int64_t row_start(int64_t e) const {
+        while (e > 0 && e < n && rows[e] == rows[e - 1]) e++;
+        return e;
+    }
+    // Each thread owns rows where entries are in their order, else columns: sums don't depend on the number of threads.
+    void run() const {
+        int64_t grain = std::max<int64_t>(16, kEntriesAtOnce / std::max<int64_t>(k, 1));
+        if (std::is_sorted(rows, rows + n)) cpu::parallel_for(n, grain, [&](int64_t a, int64_t b) { add(row_start(a), row_start(b), 0, k); });
+        else cpu::parallel_for(k, std::max<int64_t>(16, kEntriesAtOnce / std::max<int64_t>(n, 1)), [&](int64_t a, int64_t b) { add(0, n, a, b); });
+    }
+};
 template <class F> void with_number(DType t, F&& f) {
     switch (t) {
         case DType::Float32: return f(Tag<float>{});
@@ -60,11 +90,7 @@ struct CooMm : Op<CooMm> {
         Tensor v = cast_raw(values, t), d = cast_raw(dense, t), r = zeros(Dims{m, k}, t);
         with_number(t, [&](auto tag) {
             using T = typename decltype(tag)::type;
-            // each thread owns a range of columns of the result
-            cpu::parallel_for(k, std::max<int64_t>(16, kEntriesAtOnce / std::max<int64_t>(n, 1)), [&](int64_t begin, int64_t end) {
-                for (int64_t e = 0; e < n; e++)
-                    axpy<T>(r.data<T>() + at.data<int64_t>()[e] * k + begin, v.data<T>()[e], d.data<T>() + from.data<int64_t>()[e] * k + begin, end - begin);
-            });
+            Entries<T>{at.data<int64_t>(), from.data<int64_t>(), v.data<T>(), d.data<T>(), r.data<T>(), n, k}.run();
         });
         return cast_raw(r, dense.dtype());
     }
@@ -109,6 +135,63 @@ struct CooDot : Op<CooDot> {
     }
 };
 OP(CooDot);
+
+static const int64_t* vector_of_int64(const char* op, const Tensor& t, Tensor& holder) {
+    check(t.dim() == 1 && t.dtype() == DType::Int64, op, ": an int64 vector is expected, got ", name(t.dtype()), " of shape ", t.sizes());
+    holder = contiguous(t);
+    return holder.data<int64_t>();
+}
+
+struct CooGroup : Op<CooGroup> {
+    SIG("_coo_group(Tensor keys) -> (Tensor first, Tensor group)");
+    DOC("Groups of equal elements of keys, an int64 vector, in their order: where the first of each is, and each element's group.");
+    FORMS(FUNCTION);
+    NO_GRADIENT;
+    static std::tuple<Tensor, Tensor> forward(const Tensor& keys) {
+        Tensor holder;
+        const int64_t* p = vector_of_int64("_coo_group", keys, holder);
+        int64_t n = keys.numel(), count = 0;
+        Tensor first = empty(Dims{n}, DType::Int64), group = empty(Dims{n}, DType::Int64);
+        int64_t *to = first.data<int64_t>(), *of = group.data<int64_t>();
+        auto visit = [&, last = int64_t(0)](int64_t at) mutable {
+            if (count == 0 || last != p[at]) to[count++] = at, last = p[at];
+            of[at] = count - 1;
+        };
+        if (std::is_sorted(p, p + n)) {
+            for (int64_t i = 0; i < n; i++) visit(i);
+        } else {
+            Sorted<int64_t> s(n);
+            s.run(p, n, false, true);
+            for (int64_t i = 0; i < n; i++) visit(int64_t(s.items[i].at));
+        }
+        return {clone_raw(narrow(first, 0, 0, count)), group};
+    }
+};
+OP(CooGroup);
+
+struct CooJoin : Op<CooJoin> {
+    SIG("_coo_join(Tensor wanted, Tensor keys, int n) -> (Tensor left, Tensor right)");
+    DOC("All pairs (i, j) with wanted[i] == keys[j], int64 vectors of numbers in [0, n): i in order, and for one i j in order.");
+    FORMS(FUNCTION);
+    NO_GRADIENT;
+    static std::tuple<Tensor, Tensor> forward(const Tensor& wanted, const Tensor& keys, int64_t n) {
+        Tensor w = checked_places("_coo_join", wanted, n, wanted.numel()), k = checked_places("_coo_join", keys, n, keys.numel());
+        const int64_t *want = w.data<int64_t>(), *have = k.data<int64_t>();
+        std::vector<int64_t> start(size_t(n) + 1), order(size_t(k.numel()));
+        for (int64_t j = 0; j < k.numel(); j++) start[size_t(have[j]) + 1]++;
+        for (int64_t i = 0; i < n; i++) start[size_t(i) + 1] += start[size_t(i)];
+        std::vector<int64_t> next(start.begin(), start.end() - 1);
+        for (int64_t j = 0; j < k.numel(); j++) order[size_t(next[size_t(have[j])]++)] = j;
+        int64_t total = 0;
+        for (int64_t i = 0; i < w.numel(); i++) total += start[size_t(want[i]) + 1] - start[size_t(want[i])];
+        Tensor left = empty(Dims{total}, DType::Int64), right = empty(Dims{total}, DType::Int64);
+        int64_t *l = left.data<int64_t>(), *r = right.data<int64_t>();
+        for (int64_t i = 0; i < w.numel(); i++)
+            for (int64_t s = start[size_t(want[i])], e = start[size_t(want[i]) + 1]; s < e; s++) *l++ = i, *r++ = order[size_t(s)];
+        return {left, right};
+    }
+};
+OP(CooJoin);
 
 Tensor coo_mm(const Tensor& rows, const Tensor& columns, const Tensor& values, const Tensor& dense, int64_t m) { return call<CooMm>(rows, columns, values, dense, m); }
 Tensor coo_dot(const Tensor& rows, const Tensor& columns, const Tensor& a, const Tensor& b) { return call<CooDot>(rows, columns, a, b); }

@@ -79,15 +79,6 @@ def linear(places: Any, sizes: Any, n: int) -> Tensor:
     return key
 
 
-def split(key: Tensor, sizes: Any) -> Tensor:
-    """The inverse of linear: (len(sizes), n)."""
-    coordinates = []
-    for size in reversed(sizes):
-        coordinates.append(key % max(size, 1))
-        key = _f.div(key, max(size, 1), rounding_mode="floor")
-    return _f.stack(coordinates[::-1]) if coordinates else key.new_zeros((0, key.numel()))
-
-
 # ---------------------------------------------------------------- adding up
 def add_groups(values: Tensor, group: Tensor, n: int) -> Tensor:
     """Row g of the result is the sum of the rows of values with group g."""
@@ -102,9 +93,8 @@ def coalesced(pattern: Pattern, values: Tensor) -> tuple[Pattern, Tensor]:
         return pattern, values
     if pattern.nnz < 2:
         return pattern.renewed(pattern.index, pattern.sizes, True), values
-    keys, group = _f.unique(pattern.keys, return_inverse=True)
-    sizes = pattern.sizes[: pattern.sparse_dim]
-    return pattern.renewed(split(keys, sizes), pattern.sizes, True), add_groups(values, group, keys.numel())
+    first, group = _f._coo_group(pattern.keys)
+    return pattern.renewed(pattern.index[:, first], pattern.sizes, True), add_groups(values, group, first.numel())
 
 
 def at_places(values: Tensor, pattern: Pattern, wanted: Tensor) -> tuple[Tensor, Tensor]:
@@ -265,7 +255,7 @@ def to_dense(s: SparseTensor) -> Tensor:
     zeros = values.new_zeros(pattern.sizes)
     if not pattern.sparse_dim:
         return zeros + values.sum(0)
-    return zeros.index_put(pattern.places, values, accumulate=True)
+    return zeros.index_put_(pattern.places, values, accumulate=True)
 
 
 def add(a: Tensor, b: Tensor) -> Tensor:

@@ -78,21 +78,10 @@ def _sparse_product(a: SparseTensor, b: SparseTensor) -> Tensor:
     (p, x), (q, y) = values_of(coordinates(a)), exact(coordinates(b))
     if not q.coalesced or x.dim() > 1 or y.dim() > 1:
         raise RuntimeError("sparse_sparse_matmul: matrices of numbers are expected, without dense dimensions")
-    left, right = join(p.places[1], q.places[0], b.shape[0])
+    left, right = _f._coo_join(p.places[1], q.places[0], b.shape[0])
     at = _f.stack([p.places[0][left], q.places[1][right]])
     total = pack(*coalesced(Pattern(COO, (a.shape[0], b.shape[1]), at, None, False), x[left] * y[right]))
     return total if a.layout is COO else to_compressed(total, a.layout)
-
-
-def join(wanted: Tensor, keys: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """All pairs (i, j) with wanted[i] == keys[j], numbers in [0, n): i in order, and for one i j in order."""
-    order = keys.argsort(stable=True)
-    counts = _f.bincount(keys, minlength=n)
-    first = counts.cumsum(0) - counts
-    each = counts[wanted]
-    left = _f.repeat_interleave(_f.arange(wanted.numel()), each)
-    within = _f.arange(left.numel()) - _f.repeat_interleave(each.cumsum(0) - each, each)
-    return left, order[first[wanted][left] + within]
 
 
 @rule("mm")

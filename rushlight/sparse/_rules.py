@@ -26,7 +26,6 @@ from rushlight.sparse._core import (
     linear,
     make,
     pack,
-    split,
     to_dense,
     values_of,
 )
@@ -392,9 +391,9 @@ def any_(self: SparseTensor) -> Tensor:
 
 def grouped(pattern: Pattern, kept: list[int]) -> tuple[Tensor, Tensor]:
     """The entries' different coordinates in the sparse dimensions kept, (len(kept), n), and for each entry which."""
-    sizes = [pattern.sizes[d] for d in kept]
-    keys, group = _f.unique(linear([pattern.places[d] for d in kept], sizes, pattern.nnz), return_inverse=True)
-    return split(keys, sizes), group
+    places = [pattern.places[d] for d in kept]
+    first, group = _f._coo_group(linear(places, [pattern.sizes[d] for d in kept], pattern.nnz))
+    return _f.stack([c[first] for c in places]), group
 
 
 def sum_dims(s: SparseTensor, dims: list[int]) -> Tensor:

@@ -8,7 +8,7 @@ from rushlight import _C
 from rushlight._C import Tensor
 from rushlight.autograd import Function
 from rushlight.sparse._core import COO, Pattern, SparseTensor, become, make, pack, values_of
-from rushlight.sparse._products import join, transposed
+from rushlight.sparse._products import transposed
 from rushlight.sparse._rules import (
     RULES,
     check_in_place,
@@ -208,7 +208,7 @@ def index_select(self: SparseTensor, dim: int, index: Tensor) -> Tensor:
         raise IndexError(
             f"index_select(): index contains a number that is out of range for tensor of size {list(self.shape)} at dimension {d}"
         )
-    left, entries = join(wanted, pattern.places[d], self.shape[d])
+    left, entries = _f._coo_join(wanted, pattern.places[d], self.shape[d])
     moved = pattern.index[:, entries].clone()
     moved[d] = left.to(moved.dtype)
     return _chosen(pattern, values, entries, sizes, moved, False)
