@@ -6,8 +6,9 @@
 namespace rl {
 
 // ---------------------------------------------------------------- shared
-void check_lapack_type(const char* op, const Tensor& a) {
+void check_lapack_type(const char* op, const Tensor& a, const char* kernel) {
     check(is_inexact(a.dtype()), op, ": Expected a floating point or complex tensor as input. Got ", title(a.dtype()));
+    if (kernel) check_lapack_kernel(kernel, a);
     check(itemsize(to_real(a.dtype())) >= 4, op, ": Low precision dtypes not supported. Got ", title(a.dtype()));
 }
 void check_lapack_kernel(const char* kernel, const Tensor& a) {
@@ -57,13 +58,17 @@ Tensor identity(const Dims& batch, int64_t m, int64_t n, DType t, Device device)
 }
 Tensor identity(int64_t n, const Tensor& like) { return identity({}, n, n, like.dtype(), like.device()); }
 
-std::pair<Tensor, Tensor> with_common_batch(const char* op, const Tensor& a, const Tensor& b) {
+static void check_common_batch(const char* op, const Tensor& a, const Tensor& b) {
     Dims x = batch_of(a), y = batch_of(b);
-    if (x == y) return {a, b};
     for (size_t i = 1; i <= std::min(x.size(), y.size()); i++) {
         int64_t p = x[x.size() - i], q = y[y.size() - i];
         check(p == q || p == 1 || q == 1, "The size of tensor a (", p, ") must match the size of tensor b (", q, ") at non-singleton dimension ", std::max(x.size(), y.size()) - i, " (", op, " of ", a.sizes(), " and ", b.sizes(), ")");
     }
+}
+std::pair<Tensor, Tensor> with_common_batch(const char* op, const Tensor& a, const Tensor& b) {
+    Dims x = batch_of(a), y = batch_of(b);
+    if (x == y) return {a, b};
+    check_common_batch(op, a, b);
     Dims batch = broadcast(x, y);
     auto wide = [&](const Tensor& t) {
         Dims sizes = matrices(batch, rows(t), columns(t));
@@ -99,7 +104,13 @@ static Factors factor(const Tensor& a) {
     if (k == 0) return f;
     dispatch_lapack(a.dtype(), [&](auto tag) {
         using T = typename decltype(tag)::type;
-        each_matrix(batch, m * n * k, [&](int64_t i) { f.info.data<int32_t>()[i] = getrf<T>(LAPACK_COL_MAJOR, int(m), int(n), f.lu.data<T>() + i * m * n, int(m), f.pivots.data<int32_t>() + i * k); });
+        each_matrix(batch, m * n * k, [&](int64_t i) {
+            T* p = f.lu.data<T>() + i * m * n;
+            int* pivots = f.pivots.data<int32_t>() + i * k;
+            // OpenBLAS loses NaN and infinity on the way.
+            bool own = std::max(m, n) <= cpu::kSmallLu || !all_finite(p, m * n);
+            f.info.data<int32_t>()[i] = own ? cpu::small_getrf(int(m), int(n), p, pivots) : getrf<T>(LAPACK_COL_MAJOR, int(m), int(n), p, int(m), pivots);
+        });
     });
     return f;
 }
@@ -136,7 +147,7 @@ struct LuFactorEx : Op<LuFactorEx> {
     using Saves = Save<In<0>, Out<0>>;
     static std::tuple<Tensor, Tensor, Tensor> forward(const Tensor& a, bool pivot, bool check_errors) {
         check_matrix("linalg.lu_factor_ex", a);
-        check_lapack_type("linalg.lu_factor_ex", a);
+        check_lapack_kernel("lu_cpu", a);
         check(pivot, "linalg.lu_factor: LU without pivoting is not implemented on the CPU");
         Factors f = factor(a);
         if (check_errors) check_info("torch.linalg.lu_factor_ex", f.info, a.dim() > 2, [](int64_t i) { return cat("U[", i, ",", i, "] is zero"); });
@@ -215,7 +226,7 @@ struct Lu : Composite<Lu> {
     FORMS(FUNCTION | OUT);
     static std::tuple<Tensor, Tensor, Tensor> forward(const Tensor& a, bool pivot) {
         check_matrix("linalg.lu", a);
-        check_lapack_type("linalg.lu", a);
+        check_lapack_kernel("lu_cpu", a);
         auto [lu, pivots, info] = call<LuFactorEx>(a, pivot, false);
         return call<LuUnpack>(lu, pivots, true, true);
     }
@@ -259,7 +270,7 @@ struct Det : Op<Det> {
     using Saves = Save<In<0>, Out<0>>;
     static Tensor forward(const Tensor& a) {
         check_square("linalg.det", a);
-        check_lapack_type("linalg.det", a);
+        check_lapack_type("linalg.det", a, "lu_cpu");
         Factors f = factor(a);
         Tensor r = empty(batch_of(a), a.dtype(), a.device());
         if (r.is_meta()) return r;
@@ -324,13 +335,17 @@ struct Slogdet : Op<Slogdet> {
                 for (int64_t i = 0; i < n; i++) {
                     T d = f.lu.data<T>()[(b * n + i) * n + i];
                     Real<T> size = std::abs(d);
-                    s *= (size == 0 ? T(0) : d / T(size)) * T(f.pivots.data<int32_t>()[b * n + i] != i + 1 ? -1 : 1);
+                    s *= unit(d, size) * T(f.pivots.data<int32_t>()[b * n + i] != i + 1 ? -1 : 1);
                     sum += std::log(size);
                 }
                 sign.data<T>()[b] = s, log.data<Real<T>>()[b] = sum;
             }
         });
         return {sign, log};
+    }
+    template <class T> static T unit(T d, Real<T> size) {
+        if constexpr (is_complex_v<T>) return size == 0 ? T(0) : d / size;
+        else return T((d > 0) - (d < 0));
     }
     static Grads backward(Ctx& c, const Grads& gs) {
         Tensor a = c.in<0>(), sign = c.out<0>();
@@ -367,20 +382,42 @@ OP(Logdet);
 static std::string singular_solver(int64_t) { return "The solver failed because the input matrix is singular."; }
 static std::string singular_inverse(int64_t i) { return cat("The diagonal element ", i, " is zero, the inversion could not be completed because the input matrix is singular."); }
 
+// For every matrix of a batch of these sizes, which one of t (whose batch broadcasts to it) belongs to it.
+static std::vector<int64_t> matrix_order(const Tensor& t, const Dims& batch) {
+    Dims own = batch_of(t), strides(batch.size(), 0);
+    int64_t step = 1;
+    for (size_t i = 1; i <= own.size(); i++) {
+        strides[batch.size() - i] = own[own.size() - i] == 1 ? 0 : step;
+        step *= own[own.size() - i];
+    }
+    std::vector<int64_t> order(size_t(product(Ints(batch))), 0);
+    for (size_t i = 0; i < order.size(); i++) {
+        auto rest = int64_t(i);
+        for (size_t d = batch.size(); d-- > 0; rest /= batch[d]) order[i] += rest % batch[d] * strides[d];
+    }
+    return order;
+}
+
 struct SolveRaw : Op<SolveRaw> {
     SIG("_linalg_solve(Tensor A, Tensor B) -> (Tensor result, Tensor info)");
-    DOC("Solutions of A X = B for matrices of the same batch sizes, and where A is singular.");
+    DOC("Solutions of A X = B, batch sizes broadcast, and which matrices of A are singular.");
     FORMS(FUNCTION);
     using Saves = Save<In<0>, Out<0>>;
     static std::tuple<Tensor, Tensor> forward(const Tensor& a, const Tensor& b) {
-        Tensor x = column_major(b);
+        Dims batch = broadcast(batch_of(a), batch_of(b)), wide = matrices(batch, rows(b), columns(b));
+        Tensor x = column_major(same(wide, b.sizes()) ? b : expand(b, wide));
         Factors f = factor(a);
-        if (x.is_meta()) return {turned(x), f.info};
         int64_t n = rows(a), k = columns(b);
+        if (x.is_meta() || n == 0 || k == 0) return {turned(x), f.info};
+        auto order = matrix_order(a, batch);
         dispatch_lapack(a.dtype(), [&](auto tag) {
             using T = typename decltype(tag)::type;
-            if (n == 0 || k == 0) return;
-            each_matrix(batch_count(a), n * n * k, [&](int64_t i) { getrs<T>(LAPACK_COL_MAJOR, 'N', int(n), int(k), f.lu.data<T>() + i * n * n, int(n), f.pivots.data<int32_t>() + i * n, x.data<T>() + i * n * k, int(n)); });
+            each_matrix(int64_t(order.size()), n * n * k, [&](int64_t i) {
+                T *lu = f.lu.data<T>() + order[size_t(i)] * n * n, *to = x.data<T>() + i * n * k;
+                const int* pivots = f.pivots.data<int32_t>() + order[size_t(i)] * n;
+                if (n <= cpu::kSmallLu) cpu::small_getrs(int(n), int(k), lu, pivots, to);
+                else getrs<T>(LAPACK_COL_MAJOR, 'N', int(n), int(k), lu, int(n), pivots, to, int(n));
+            });
         });
         return {turned(x), f.info};
     }
@@ -388,8 +425,8 @@ struct SolveRaw : Op<SolveRaw> {
         Grads r(2);
         if (!gs[0]) return r;
         Tensor gb = solve(adjoint(c.in<0>()), gs[0]);
-        r[1] = gb;
-        if (c.needs<0>()) r[0] = neg(matmul(gb, adjoint(c.out<0>())));
+        r[1] = sum_to_size(gb, c.sizes<1>());
+        if (c.needs<0>()) r[0] = sum_to_size(neg(matmul(gb, adjoint(c.out<0>()))), c.sizes<0>());
         return r;
     }
 };
@@ -401,7 +438,7 @@ struct SolveEx : Composite<SolveEx> {
     FORMS(FUNCTION | OUT);
     static std::tuple<Tensor, Tensor> forward(const Tensor& a, const Tensor& b, bool left, bool check_errors) {
         check_square("linalg.solve", a);
-        check_lapack_type("linalg.solve", a);
+        check_lapack_type("linalg.solve", a, "lu_cpu");
         check(a.dtype() == b.dtype(), "linalg.solve: Expected A and B to have the same dtype, but found A of type ", title(a.dtype()), " and B of type ", title(b.dtype()), " instead");
         // B is one vector for each matrix if it is a vector, or has the sizes of A without its last dimension.
         bool vector = b.dim() == 1 || (a.dim() - 1 == b.dim() && same(b.sizes(), Ints(a.sizes()).first(size_t(a.dim() - 1))));
@@ -409,8 +446,8 @@ struct SolveEx : Composite<SolveEx> {
         Tensor rhs = vector ? column(b) : b;
         int64_t n = rows(a);
         check(rhs.dim() >= 2 && n == (left ? rows(rhs) : columns(rhs)), "linalg.solve: Incompatible shapes of A and B for the equation ", left ? "AX = B" : "XA = B", " (", n, "x", n, " and ", rhs.dim() >= 2 ? rows(rhs) : 0, "x", rhs.dim() >= 2 ? columns(rhs) : 0, ")");
-        auto [x, y] = with_common_batch("linalg.solve", left ? a : transpose(a, -2, -1), left ? rhs : transpose(rhs, -2, -1));
-        auto [r, info] = call<SolveRaw>(x, y);
+        check_common_batch("linalg.solve", a, rhs);
+        auto [r, info] = call<SolveRaw>(left ? a : transpose(a, -2, -1), left ? rhs : transpose(rhs, -2, -1));
         if (check_errors && !info->wrapper) check_info("torch.linalg.solve", info, a.dim() > 2, singular_solver);
         if (!left) r = transpose(r, -2, -1);
         return {vector ? squeeze(r, -1) : r, info};
@@ -456,8 +493,8 @@ OP(Inv);
 RL_OLD_NAME(InverseOld, "inverse(Tensor self, *, Tensor? out=None) -> Tensor", "Inverse of a square matrix.", Tensor, call<Inv>(self));
 
 Tensor solve(const Tensor& a, const Tensor& b) {
-    auto [x, y] = with_common_batch("linalg.solve", a, b);
-    return std::get<0>(call<SolveRaw>(x, y));
+    check_common_batch("linalg.solve", a, b);
+    return std::get<0>(call<SolveRaw>(a, b));
 }
 Tensor inv(const Tensor& a) { return call<Inv>(a); }
 Tensor det(const Tensor& a) { return call<Det>(a); }

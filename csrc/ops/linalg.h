@@ -1,7 +1,10 @@
 // What the operators of linear algebra share: checks, matrices in LAPACK's order, LAPACKE by type.
 #pragma once
+#include <cmath>
+
 #include "cpu/lapack.h"
 #include "cpu/parallel.h"
+#include "cpu/small_lapack.h"
 #include "ops/matmul.h"
 
 namespace rl {
@@ -29,6 +32,13 @@ template <class T> T conjugate(T v) {
     else return v;
 }
 
+template <class T> bool all_finite(const T* data, int64_t n) {
+    const auto* p = reinterpret_cast<const Real<T>*>(data);
+    bool ok = true;
+    for (int64_t i = 0; i < n * (is_complex_v<T> ? 2 : 1); i++) ok &= std::isfinite(p[i]);
+    return ok;
+}
+
 template <class F> decltype(auto) dispatch_lapack(DType t, F&& f) {
     switch (t) {
         case DType::Float32: return f(Tag<float>{});
@@ -41,8 +51,9 @@ template <class F> decltype(auto) dispatch_lapack(DType t, F&& f) {
 // ---- checks; `op` is the name in the message: "linalg.inv"
 void check_matrix(const char* op, const Tensor& a, const char* what = "A");
 void check_square(const char* op, const Tensor& a, const char* what = "A");
-void check_lapack_type(const char* op, const Tensor& a);
-void check_lapack_kernel(const char* kernel, const Tensor& a);  // NotImplementedError in the name of a kernel
+// RuntimeError in the name of op for integers; NotImplementedError in the name of a kernel, if given, for 16-bit floats.
+void check_lapack_type(const char* op, const Tensor& a, const char* kernel = nullptr);
+void check_lapack_kernel(const char* kernel, const Tensor& a);  // NotImplementedError for both
 
 // ---- batches of matrices
 inline int64_t rows(const Tensor& a) { return a.sizes()[size_t(a.dim() - 2)]; }

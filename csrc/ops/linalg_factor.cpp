@@ -68,7 +68,7 @@ struct SolveTriangular : Composite<SolveTriangular> {
     static Tensor forward(const Tensor& a, const Tensor& b, bool upper, bool left, bool unit) {
         check_square("linalg.solve_triangular", a);
         check_matrix("linalg.solve_triangular", b, "B");
-        check_lapack_type("linalg.solve_triangular", a);
+        check_lapack_kernel("triangular_solve_cpu", a);
         check(a.dtype() == b.dtype(), "linalg.solve_triangular: Expected A and B to have the same dtype, but found A of type ", title(a.dtype()), " and B of type ", title(b.dtype()), " instead");
         check(rows(a) == (left ? rows(b) : columns(b)), "linalg.solve_triangular: Incompatible shapes of A and B for the equation ", left ? "AX = B" : "XA = B", " (", rows(a), "x", columns(a), " and ", rows(b), "x", columns(b), ")");
         return solve_triangular(a, b, upper, left, unit);
@@ -83,10 +83,11 @@ struct TriangularSolveOld : Composite<TriangularSolveOld> {
     static std::tuple<Tensor, Tensor> forward(const Tensor& b, const Tensor& a, bool upper, bool transposed, bool unit) {
         check_square("triangular_solve", a);
         check(b.dim() >= 2, "triangular_solve: Expected b to have at least 2 dimensions, but it has ", b.dim(), " dimensions instead");
-        check_lapack_type("triangular_solve", a);
+        check_lapack_kernel("triangular_solve_cpu", a);
         check(rows(a) == rows(b), "triangular_solve: Incompatible matrix sizes for triangular_solve: each A matrix is ", rows(a), " by ", columns(a), " but each b matrix is ", rows(b), " by ", columns(b));
-        Tensor m = transposed ? transpose(a, -2, -1) : a;
-        return {solve_triangular(m, b, upper != transposed, true, unit), clone(a)};
+        auto [m, x] = with_common_batch("triangular_solve", a, b);
+        Tensor copy = transpose(contiguous_op(transpose(m, -2, -1)), -2, -1);
+        return {solve_triangular(transposed ? transpose(m, -2, -1) : m, x, upper != transposed, true, unit), copy.is(m) ? clone(m) : copy};
     }
 };
 OP(TriangularSolveOld);
@@ -101,7 +102,7 @@ struct CholeskyEx : Op<CholeskyEx> {
     using Saves = Save<Out<0>>;
     static std::tuple<Tensor, Tensor> forward(const Tensor& a, bool upper, bool check_errors) {
         check_square("linalg.cholesky", a);
-        check_lapack_type("linalg.cholesky", a);
+        check_lapack_type("linalg.cholesky", a, "cholesky_cpu");
         Tensor l = column_major(a), info = empty(batch_of(a), DType::Int32, a.device());
         if (l.is_meta()) return {turned(l), info};
         int64_t n = rows(a);
@@ -111,7 +112,10 @@ struct CholeskyEx : Op<CholeskyEx> {
             if (n == 0) return;
             each_matrix(batch_count(a), n * n * n / 3, [&](int64_t i) {
                 T* p = l.data<T>() + i * n * n;
-                info.data<int32_t>()[i] = potrf<T>(LAPACK_COL_MAJOR, upper ? 'U' : 'L', int(n), p, int(n));
+                int verdict = n <= cpu::kSmallCholesky ? cpu::small_potrf(upper, int(n), p) : potrf<T>(LAPACK_COL_MAJOR, upper ? 'U' : 'L', int(n), p, int(n));
+                for (int64_t j = 0; j < n && verdict == 0; j++)  // OpenBLAS takes NaN for positive
+                    if (!(std::real(p[j * n + j]) > 0)) verdict = int(j) + 1;
+                info.data<int32_t>()[i] = verdict;
                 for (int64_t col = 0; col < n; col++)
                     for (int64_t row = upper ? col + 1 : 0; row < (upper ? n : col); row++) p[col * n + row] = T(0);
             });
@@ -132,6 +136,7 @@ struct CholeskyEx : Op<CholeskyEx> {
 OP(CholeskyEx);
 
 static Tensor cholesky_checked(const char* op, const Tensor& a, bool upper) {
+    check_square(op, a);
     auto [l, info] = call<CholeskyEx>(a, upper, false);
     if (!info->wrapper) check_info(op, info, a.dim() > 2, not_definite);
     return l;
@@ -147,7 +152,10 @@ struct CholeskyOld : Composite<CholeskyOld> {
     SIG("cholesky(Tensor self, bool upper=False, *, Tensor? out=None) -> Tensor");
     DOC("Triangular L with self = L L^H (upper: U with U^H U).");
     FORMS(FUNCTION | METHOD | OUT);
-    static Tensor forward(const Tensor& self, bool upper) { return cholesky_checked("cholesky", self, upper); }
+    static Tensor forward(const Tensor& self, bool upper) {
+        check_lapack_kernel("cholesky_cpu", self);
+        return cholesky_checked("cholesky", self, upper);
+    }
 };
 OP(CholeskyOld);
 
@@ -243,7 +251,19 @@ static Reflectors reflectors(const Tensor& a) {
     if (a.is_meta() || k == 0) return r;
     dispatch_lapack(a.dtype(), [&](auto tag) {
         using T = typename decltype(tag)::type;
-        each_matrix(batch_count(a), m * n * k, [&](int64_t i) { geqrf<T>(LAPACK_COL_MAJOR, int(m), int(n), r.a.data<T>() + i * m * n, int(m), r.tau.data<T>() + i * k); });
+        [[maybe_unused]] bool small = std::max(m, n) <= cpu::kSmallQr;
+        each_matrix(batch_count(a), m * n * k, [&](int64_t i) {
+            T *p = r.a.data<T>() + i * m * n, *tau = r.tau.data<T>() + i * k;
+            if constexpr (!is_complex_v<T>) {
+                if (small) {
+                    T kept[cpu::kSmallQr * cpu::kSmallQr];
+                    std::copy_n(p, m * n, kept);
+                    if (cpu::small_geqrf(int(m), int(n), p, tau)) return;
+                    std::copy_n(kept, m * n, p);
+                }
+            }
+            geqrf<T>(LAPACK_COL_MAJOR, int(m), int(n), p, int(m), tau);
+        });
     });
     return r;
 }
@@ -259,6 +279,8 @@ static Tensor product_of_reflectors(const Tensor& v, const Tensor& tau, int64_t 
         each_matrix(product(Ints(batch)), m * count * k, [&](int64_t i) {
             T* to = q.data<T>() + i * m * count;
             if (k == 0) return;
+            if constexpr (!is_complex_v<T>)
+                if (m <= cpu::kSmallQr) return cpu::small_orgqr(int(m), int(count), int(std::min(k, count)), v.data<T>() + i * m * have, tau.data<T>() + i * k, to);
             std::copy_n(v.data<T>() + i * m * have, m * std::min(have, count), to);
             orgqr<T>(LAPACK_COL_MAJOR, int(m), int(count), int(std::min(k, count)), to, int(m), tau.data<T>() + i * k);
         });
@@ -274,7 +296,7 @@ struct Qr : Op<Qr> {
     static std::tuple<Tensor, Tensor> forward(const Tensor& a, const std::string& mode) {
         check(mode == "reduced" || mode == "complete" || mode == "r", "qr received unrecognized mode '", mode, "' but expected one of 'reduced' (default), 'r', or 'complete'");
         check_matrix("linalg.qr", a);
-        check_lapack_type("linalg.qr", a);
+        check_lapack_type("linalg.qr", a, "geqrf_cpu");
         int64_t m = rows(a), n = columns(a), k = mode == "complete" ? m : std::min(m, n);
         Reflectors f = reflectors(a);
         Tensor r = empty(matrices(batch_of(a), n, k), a.dtype(), a.device());
@@ -323,7 +345,7 @@ struct Geqrf : Op<Geqrf> {
     FORMS(FUNCTION | METHOD | OUT);
     static std::tuple<Tensor, Tensor> forward(const Tensor& self) {
         check_matrix("torch.geqrf", self);
-        check_lapack_type("torch.geqrf", self);
+        check_lapack_kernel("geqrf_cpu", self);
         Reflectors r = reflectors(self);
         return {turned(r.a), r.tau};
     }

@@ -17,12 +17,11 @@ RL_LAPACK(gelsd)
 RL_LAPACK(gelss)
 
 namespace {
-template <class T> bool all_finite(const Tensor& t) {
-    const auto* p = reinterpret_cast<const Real<T>*>(t.data<T>());
-    int64_t n = t.numel() * (is_complex_v<T> ? 2 : 1);
-    bool ok = true;
-    for (int64_t i = 0; i < n; i++) ok &= std::isfinite(p[i]);
-    return ok;
+// Raises for the first matrix that holds an infinity or NaN, where LAPACK might not come back.
+template <class T> void check_finite(const char* op, const Tensor& t) {
+    int64_t size = rows(t) * columns(t);
+    for (int64_t i = 0; i < t.numel(); i += size)
+        check(all_finite(t.data<T>() + i, size), Err::LinAlg, op, ": ", t.dim() > 2 ? cat("(Batch element ", i / size, "): ") : std::string(), "The algorithm failed to converge because the input matrix contained non-finite values.");
 }
 [[noreturn]] void not_converged(const char* op, int64_t info) {
     raise(Err::LinAlg, op, ": The algorithm failed to converge because the input matrix is ill-conditioned or has too many repeated singular values (error code: ", info, ").");
@@ -55,7 +54,7 @@ struct Svd : Op<Svd> {
     using Result = std::tuple<Tensor, Tensor, Tensor>;
     static Result forward(const Tensor& a, bool full, const OptStr& driver) {
         check_matrix("linalg.svd", a);
-        check_lapack_type("linalg.svd", a);
+        check_lapack_type("linalg.svd", a, "linalg_svd_cpu");
         check(!driver, "torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER backend.");
         return compute(a, full ? 'A' : 'S');
     }
@@ -71,13 +70,14 @@ struct Svd : Op<Svd> {
             if (k == 0 && u) u = identity(batch_of(a), um, m, a.dtype(), d), v = identity(batch_of(a), n, vn, a.dtype(), d);
             else if (k) fill(a, job, s, u, v, m, n, k, um, vn);
         }
-        return {u ? turned(u) : u, s, v ? turned(v) : v};
+        // PyTorch's meta function says contiguous rows for Vh, though its kernel gives contiguous columns.
+        return {u ? turned(u) : u, s, !v ? v : a.is_meta() ? empty(matrices(batch_of(a), vn, n), a.dtype(), d) : turned(v)};
     }
     static void fill(const Tensor& a, char job, const Tensor& s, const Tensor& u, const Tensor& v, int64_t m, int64_t n, int64_t k, int64_t um, int64_t vn) {
         Tensor x = column_major(a);
         dispatch_lapack(a.dtype(), [&](auto tag) {
             using T = typename decltype(tag)::type;
-            check(all_finite<T>(x), Err::LinAlg, "linalg.svd: The algorithm failed to converge because the input matrix contained non-finite values.");
+            check_finite<T>("linalg.svd", x);
             each_matrix(batch_count(a), m * n * k * 4, [&](int64_t i) {
                 if constexpr (!is_complex_v<T>)
                     if (job == 'A' && n > m) return wide<T>(int(m), int(n), x.data<T>() + i * m * n, s.data<Real<T>>() + i * k, u.data<T>() + i * m * m, v.data<T>() + i * n * n);
@@ -146,7 +146,7 @@ struct Svdvals : Composite<Svdvals> {
     static Tensor forward(const Tensor& a, const OptStr& driver) {
         bool recorded = tls.modes || a->wrapper || (tls.grad && a.requires_grad());
         if (recorded || a.dim() < 2 || driver) return std::get<1>(call<Svd>(a, false, driver));
-        check_lapack_type("linalg.svdvals", a);
+        check_lapack_type("linalg.svd", a, "linalg_svd_cpu");
         return std::get<1>(Svd::compute(a, 'N'));
     }
 };
@@ -177,7 +177,7 @@ struct Eigh : Op<Eigh> {
     static std::tuple<Tensor, Tensor> forward(const Tensor& a, const std::string& uplo) { return compute("linalg.eigh", a, uplo, 'V'); }
     static std::tuple<Tensor, Tensor> compute(const char* op, const Tensor& a, const std::string& uplo, char job) {
         check_square(op, a);
-        check_lapack_type(op, a);
+        check_lapack_kernel("linalg_eigh_cpu", a);
         char side = uplo.size() == 1 ? char(std::toupper(uplo[0])) : ' ';
         check(side == 'L' || side == 'U', "Expected UPLO argument to be 'L' or 'U', but got ", uplo);
         int64_t n = rows(a);
@@ -187,7 +187,7 @@ struct Eigh : Op<Eigh> {
         if (a.is_meta() || n == 0) return {w, turned(v)};
         dispatch_lapack(a.dtype(), [&](auto tag) {
             using T = typename decltype(tag)::type;
-            check(all_finite<T>(v), Err::LinAlg, op, ": The algorithm failed to converge because the input matrix contained non-finite values.");
+            check_finite<T>(op, v);
             each_matrix(batch_count(a), n * n * n * 4, [&](int64_t i) {
                 int info = heevd<T>(LAPACK_COL_MAJOR, job, side, int(n), v.data<T>() + i * n * n, int(n), w.data<Real<T>>() + i * n);
                 if (info > 0) not_converged(op, info);
@@ -215,7 +215,7 @@ struct Eigvalsh : Composite<Eigvalsh> {
     FORMS(FUNCTION | OUT);
     static Tensor forward(const Tensor& self, const std::string& uplo) {
         bool recorded = tls.modes || self->wrapper || (tls.grad && self.requires_grad());
-        return std::get<0>(recorded ? call<Eigh>(self, uplo) : Eigh::compute("linalg.eigvalsh", self, uplo, 'N'));
+        return std::get<0>(recorded ? call<Eigh>(self, uplo) : Eigh::compute("linalg.eigh", self, uplo, 'N'));
     }
 };
 OP(Eigvalsh);
@@ -250,18 +250,19 @@ struct Eig : Op<Eig> {
     using Saves = Save<Out<0>, Out<1>>;
     static std::tuple<Tensor, Tensor> forward(const Tensor& a) {
         check_square("linalg.eig", a);
-        check_lapack_type("linalg.eig", a);
+        check_lapack_type("linalg.eig", a, "linalg_eig_out_cpu");
         int64_t n = rows(a);
         Dims sizes = batch_of(a);
         sizes.push_back(n);
         DType t = a.is_complex() ? a.dtype() : to_complex(a.dtype());
         Tensor w = empty(sizes, t, a.device()), v = empty(matrices(batch_of(a), n, n), t, a.device());
-        if (a.is_meta() || n == 0) return {w, turned(v)};
+        if (a.is_meta()) return {w, v};
+        if (n == 0) return {w, turned(v)};
         Tensor x = column_major(a);
         dispatch_lapack(a.dtype(), [&](auto tag) {
             using T = typename decltype(tag)::type;
             using C = std::complex<Real<T>>;
-            check(all_finite<T>(x), "torch.linalg.eig: input tensor should not contain infs or NaNs.");
+            check(all_finite(x.data<T>(), x.numel()), "torch.linalg.eig: input tensor should not contain infs or NaNs.");
             each_matrix(batch_count(a), n * n * n * 10, [&](int64_t i) {
                 int info = geev_one<T>(int(n), x.data<T>() + i * n * n, w.data<C>() + i * n, v.data<C>() + i * n * n);
                 if (info > 0) raise(Err::LinAlg, "linalg.eig: The algorithm failed to converge; ", info, " off-diagonal elements of an intermediate tridiagonal form did not converge to zero.");
@@ -292,7 +293,10 @@ struct Eigvals : Composite<Eigvals> {
     SIG("linalg::eigvals(Tensor self, *, Tensor? out=None) -> Tensor");
     DOC("Eigenvalues of a square matrix, always complex.");
     FORMS(FUNCTION | OUT);
-    static Tensor forward(const Tensor& self) { return std::get<0>(call<Eig>(self)); }
+    static Tensor forward(const Tensor& self) {
+        check_square("linalg.eigvals", self);
+        return std::get<0>(call<Eig>(self));
+    }
 };
 OP(Eigvals);
 
@@ -318,6 +322,7 @@ struct LstsqRaw : Op<LstsqRaw> {
         dispatch_lapack(a.dtype(), [&](auto tag) {
             using T = typename decltype(tag)::type;
             using R = Real<T>;
+            check_finite<T>("torch.linalg.lstsq", f);
             each_matrix(batch, m * n * least * 2, [&](int64_t i) {
                 T *pa = f.data<T>() + i * m * n, *px = x.data<T>() + i * k * l;
                 std::vector<R> s(static_cast<size_t>(least));

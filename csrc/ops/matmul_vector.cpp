@@ -208,6 +208,7 @@ struct Vecdot : Composite<Vecdot> {
     FORMS(FUNCTION | OUT);
     static Tensor forward(const Tensor& x, const Tensor& y, int64_t dim) {
         check(is_inexact(x.dtype()), "linalg.vecdot: Expected a floating point or complex tensor as input. Got ", title(x.dtype()));
+        check(x.dtype() == y.dtype(), "linalg.vecdot: Expected x and y to have the same dtype, but found x of type ", title(x.dtype()), " and y of type ", title(y.dtype()), " instead");
         return sum(mul(conj(x), y), {dim});
     }
 };

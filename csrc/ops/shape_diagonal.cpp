@@ -126,6 +126,7 @@ struct Trace : Composite<Trace> {
     DOC("Sum of a matrix's diagonal.");
     static Tensor forward(const Tensor& self) {
         check(self.dim() == 2, "trace: expected a matrix, but got tensor with dim ", self.dim());
+        check(self.dtype() != DType::Bool, Err::NotImplemented, "\"trace\" not implemented for 'Bool'");
         return sum(diagonal(self));
     }
 };

@@ -1,0 +1,188 @@
+#include "cpu/small_lapack.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+#include "cpu/clones.h"
+
+namespace rl::cpu {
+
+namespace {
+#define RL_BODY inline __attribute__((always_inline))
+template <class T>
+RL_BODY T magnitude(T v) {
+    return std::abs(v);
+}
+template <class R>
+RL_BODY R magnitude(std::complex<R> v) {  // as LAPACK chooses pivots
+    return std::abs(v.real()) + std::abs(v.imag());
+}
+template <class T>
+RL_BODY T conjugated(T v) {
+    return v;
+}
+template <class R>
+RL_BODY std::complex<R> conjugated(std::complex<R> v) {
+    return {v.real(), -v.imag()};
+}
+template <class T>
+RL_BODY T times(T a, T b) {
+    return a * b;
+}
+template <class R>
+RL_BODY std::complex<R> times(std::complex<R> a, std::complex<R> b) {  // without the library's search for lost infinities
+    return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
+}
+// y -= f x
+template <class T>
+RL_BODY void subtract(int n, T f, const T* __restrict x, T* __restrict y) {
+    for (int i = 0; i < n; i++) y[i] -= times(f, x[i]);
+}
+// The sum of products, in eight parts that a vector unit adds side by side.
+template <class T>
+RL_BODY T dot(int n, const T* x, const T* y) {
+    T part[8] = {};
+    int i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (int l = 0; l < 8; l++) part[l] += x[i + l] * y[i + l];
+    T sum = ((part[0] + part[4]) + (part[1] + part[5])) + ((part[2] + part[6]) + (part[3] + part[7]));
+    for (; i < n; i++) sum += x[i] * y[i];
+    return sum;
+}
+
+template <class T>
+RL_BODY int getrf(int m, int n, T* a, int* pivots) {
+    using R = decltype(magnitude(T()));
+    int info = 0;
+    for (int j = 0; j < std::min(m, n); j++) {
+        T* c = a + j * m;
+        int at = j;
+        R best = magnitude(c[j]);
+        for (int i = j + 1; i < m; i++) {
+            R size = magnitude(c[i]);
+            if (!(size <= best) && best == best) best = size, at = i;
+        }
+        pivots[j] = at + 1;
+        if (best == 0) {
+            if (!info) info = j + 1;
+            continue;
+        }
+        if (at != j)
+            for (int l = 0; l < n; l++) std::swap(a[l * m + j], a[l * m + at]);
+        if (best < std::numeric_limits<R>::min()) {
+            for (int i = j + 1; i < m; i++) c[i] /= c[j];
+        } else {
+            T inverse = T(1) / c[j];
+            for (int i = j + 1; i < m; i++) c[i] = times(c[i], inverse);
+        }
+        for (int l = j + 1; l < n; l++) subtract(m - j - 1, a[l * m + j], c + j + 1, a + l * m + j + 1);
+    }
+    return info;
+}
+
+template <class T>
+RL_BODY void getrs(int n, int k, const T* lu, const int* pivots, T* b) {
+    for (int l = 0; l < k; l++) {
+        T* x = b + l * n;
+        for (int i = 0; i < n; i++)
+            if (pivots[i] != i + 1) std::swap(x[i], x[pivots[i] - 1]);
+        for (int j = 0; j < n; j++) subtract(n - j - 1, x[j], lu + j * n + j + 1, x + j + 1);
+        for (int j = n; j-- > 0;) {
+            x[j] /= lu[j * n + j];
+            subtract(j, x[j], lu + j * n, x);
+        }
+    }
+}
+
+template <class T>
+RL_BODY void mirror(int n, T* a) {  // the conjugate transpose
+    for (int j = 0; j < n; j++) {
+        a[j * n + j] = conjugated(a[j * n + j]);
+        for (int i = 0; i < j; i++) {
+            T v = conjugated(a[j * n + i]);
+            a[j * n + i] = conjugated(a[i * n + j]), a[i * n + j] = v;
+        }
+    }
+}
+template <class T>
+RL_BODY int potrf(bool upper, int n, T* a) {
+    if (upper) mirror(n, a);
+    int info = 0;
+    for (int j = 0; j < n && !info; j++) {
+        T* c = a + j * n;
+        auto d = std::real(c[j]);
+        if (!(d > 0)) {
+            info = j + 1;
+            break;
+        }
+        d = std::sqrt(d);
+        c[j] = d;
+        auto inverse = 1 / d;
+        if (std::isfinite(inverse))
+            for (int i = j + 1; i < n; i++) c[i] *= inverse;
+        else
+            for (int i = j + 1; i < n; i++) c[i] /= d;
+        for (int l = j + 1; l < n; l++) subtract(n - l, conjugated(c[l]), c + l, a + l * n + l);
+    }
+    if (upper) mirror(n, a);
+    return info;
+}
+
+// (I - tau v v^T) c, with 1 in place of v's first element
+template <class T>
+RL_BODY void reflect(int m, T tau, const T* v, T* c) {
+    T f = tau * (c[0] + dot(m - 1, v + 1, c + 1));
+    c[0] -= f;
+    subtract(m - 1, f, v + 1, c + 1);
+}
+template <class T>
+RL_BODY bool geqrf(int m, int n, T* a, T* tau) {
+    for (int j = 0; j < std::min(m, n); j++) {
+        T* c = a + j * m + j;
+        double square = 0, head = c[0];
+        for (int i = 1; i < m - j; i++) square += double(c[i]) * double(c[i]);
+        tau[j] = 0;
+        if (square == 0) {  // nothing to reflect, or too small to tell
+            if (std::any_of(c + 1, c + m - j, [](T v) { return v != 0; })) return false;
+            continue;
+        }
+        double length = square + head * head;
+        if (!(square > 1e-280) || !(length < 1e300)) return false;
+        double beta = -std::copysign(std::sqrt(length), head);
+        tau[j] = T((beta - head) / beta);
+        T scale = T(1 / (head - beta));
+        for (int i = 1; i < m - j; i++) c[i] *= scale;
+        c[0] = T(beta);
+        for (int l = j + 1; l < n; l++) reflect(m - j, tau[j], c, a + l * m + j);
+    }
+    return true;
+}
+template <class T>
+RL_BODY void orgqr(int m, int columns, int k, const T* v, const T* tau, T* q) {
+    std::fill_n(q, int64_t(m) * columns, T(0));
+    for (int i = 0; i < columns; i++) q[i * m + i] = T(1);
+    for (int i = std::min(k, columns); i-- > 0;)
+        for (int l = i; l < columns; l++) reflect(m - i, tau[i], v + i * m + i, q + l * m + i);
+}
+}  // namespace
+
+#define RL_SMALL_LAPACK(T)                                                                                  \
+    RL_CLONES int small_getrf(int m, int n, T* a, int* pivots) { return getrf(m, n, a, pivots); }           \
+    RL_CLONES void small_getrs(int n, int k, const T* lu, const int* p, T* b) { getrs(n, k, lu, p, b); }    \
+    RL_CLONES int small_potrf(bool upper, int n, T* a) { return potrf(upper, n, a); }
+RL_SMALL_LAPACK(float)
+RL_SMALL_LAPACK(double)
+RL_SMALL_LAPACK(std::complex<float>)
+RL_SMALL_LAPACK(std::complex<double>)
+
+#define RL_SMALL_QR(T)                                                                                      \
+    RL_CLONES bool small_geqrf(int m, int n, T* a, T* tau) { return geqrf(m, n, a, tau); }                  \
+    RL_CLONES void small_orgqr(int m, int columns, int k, const T* v, const T* tau, T* q) {                 \
+        orgqr(m, columns, k, v, tau, q);                                                                    \
+    }
+RL_SMALL_QR(float)
+RL_SMALL_QR(double)
+
+}  // namespace rl::cpu
