@@ -263,3 +263,84 @@ def test_vectors_of_the_null_space_of_a_wide_matrix():
     v = L.svd(a).Vh
     close(v @ v.mH, np.broadcast_to(np.eye(7), (2, 7, 7)))
     close(a @ v[:, 3:].mH, np.zeros((2, 3, 4)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 24, 25, 50])
+def test_small_and_large_orders_agree_with_numpy(dtype, n):
+    a, b = rand(3, n, n, dtype=dtype), rand(3, n, 10, dtype=dtype)
+    s = definite(n, dtype, (3,))
+    loose = {"rtol": 2e-2, "atol": 2e-2} if dtype in ("float32", "complex64") else {"rtol": 1e-7, "atol": 1e-9}
+    np.testing.assert_allclose(L.solve(s, b).numpy(), np.linalg.solve(s.numpy(), b.numpy()), **loose)
+    np.testing.assert_allclose(L.inv(s).numpy(), np.linalg.inv(s.numpy()), **loose)
+    np.testing.assert_allclose(L.cholesky(s).numpy(), np.linalg.cholesky(s.numpy()), **loose)
+    np.testing.assert_allclose(L.cholesky(s, upper=True).resolve_conj().numpy(), np.linalg.cholesky(s.numpy()).conj().swapaxes(1, 2), **loose)
+    for one, other in zip(L.qr(a), np.linalg.qr(a.numpy()), strict=True):
+        np.testing.assert_allclose(one.numpy(), other, **loose)
+    p, lower, upper = L.lu(a)
+    np.testing.assert_allclose((p @ lower @ upper).numpy(), a.numpy(), **loose)
+    assert lower.abs().max() < 1.5  # pivots were the largest (of a complex column by |re| + |im|)
+
+
+def test_qr_of_huge_and_tiny_numbers():
+    for scale in (1e200, 1e-200, 1e-310):
+        a = rand(6, 4) * scale
+        q, r = L.qr(a)
+        np.testing.assert_allclose((q.mT @ q).numpy(), np.eye(4), atol=1e-9)
+        np.testing.assert_allclose((q @ r).numpy(), a.numpy(), rtol=1e-7, atol=scale * 1e-6)
+
+
+@pytest.mark.parametrize("n", [3, 24, 40])
+def test_nan_is_not_lost(n):
+    a = definite(n)
+    a[0, 0] = float("nan")
+    assert L.inv(a).isnan().all() and L.solve(a, rand(n, 2)).isnan().all() and L.det(a).isnan()
+    assert L.cholesky_ex(a).info.item() == 1
+    with pytest.raises(L.LinAlgError):
+        L.cholesky(a)
+    b = definite(n)
+    b[-1, -1] = float("nan")
+    assert L.cholesky_ex(b).info.item() == n and L.inv(b).isnan().any()
+
+
+@pytest.mark.parametrize("driver", ["gels", "gelsy", "gelsd", "gelss"])
+def test_least_squares_of_infinities_come_back(driver):
+    for value in (float("inf"), float("nan")):
+        a = torch.eye(3)
+        a[0, 0] = value
+        with pytest.raises(L.LinAlgError, match="non-finite"):
+            L.lstsq(a, torch.ones(3, 1), driver=driver)
+
+
+def test_a_batch_of_sides_has_one_verdict_for_one_matrix():
+    result, info = L.solve_ex(rand(3, 3), rand(2, 3, 2))
+    assert result.shape == (2, 3, 2) and info.shape == ()
+    a, b = rand(2, 1, 3, 3), rand(4, 3, 2)
+    result, info = L.solve_ex(a, b)
+    assert info.shape == (2, 1)
+    close(a @ result, np.broadcast_to(b.numpy(), (2, 4, 3, 2)))
+    x = rand(3, 3, grad=True)
+    y = rand(2, 3, 2, grad=True)
+    assert gradcheck(L.solve, (x, y)) and gradgradcheck(L.solve, (x, y))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "int64"])
+def test_dtypes_without_a_kernel_are_refused(dtype):
+    a = torch.eye(3, dtype=getattr(torch, dtype))
+    for f in (L.inv, L.det, L.cholesky, L.qr, L.svd, L.eigh, L.eig, L.lu_factor, L.ldl_factor, L.pinv, torch.geqrf, torch.cholesky):
+        with pytest.raises(RuntimeError):
+            f(a)
+
+
+def test_one_thread_and_two_give_the_same_bits():
+    before = torch.get_num_threads()
+    try:
+        for n in (4, 20, 60):
+            a, b = rand(400, n, n, dtype="float32"), rand(400, n, 3, dtype="float32")
+            results = []
+            for count in (1, 2):
+                torch.set_num_threads(count)
+                results.append([L.inv(a), L.solve(a, b), L.det(a), *L.qr(a), *L.eigh(a), L.cholesky(a @ a.mT + n * torch.eye(n))])
+            assert all(torch.equal(x, y) for x, y in zip(*results, strict=True))
+    finally:
+        torch.set_num_threads(before)

@@ -32,7 +32,8 @@ RL_BODY T times(T a, T b) {
     return a * b;
 }
 template <class R>
-RL_BODY std::complex<R> times(std::complex<R> a, std::complex<R> b) {  // without the library's search for lost infinities
+RL_BODY std::complex<R> times(std::complex<R> a,
+                              std::complex<R> b) {  // without the library's search for lost infinities
     return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
 }
 // y -= f x
@@ -62,15 +63,15 @@ RL_BODY int getrf(int m, int n, T* a, int* pivots) {
         R best = magnitude(c[j]);
         for (int i = j + 1; i < m; i++) {
             R size = magnitude(c[i]);
-            if (!(size <= best) && best == best) best = size, at = i;
+            bool larger = !(size <= best) & (best == best);
+            best = larger ? size : best, at = larger ? i : at;
         }
         pivots[j] = at + 1;
         if (best == 0) {
             if (!info) info = j + 1;
             continue;
         }
-        if (at != j)
-            for (int l = 0; l < n; l++) std::swap(a[l * m + j], a[l * m + at]);
+        for (int l = 0; l < n; l++) std::swap(a[l * m + j], a[l * m + at]);
         if (best < std::numeric_limits<R>::min()) {
             for (int i = j + 1; i < m; i++) c[i] /= c[j];
         } else {
@@ -82,17 +83,36 @@ RL_BODY int getrf(int m, int n, T* a, int* pivots) {
     return info;
 }
 
+// Right-hand sides go side by side, kLanes of them at a time, so that a vector unit works on all of them.
+constexpr int kLanes = 8;
 template <class T>
 RL_BODY void getrs(int n, int k, const T* lu, const int* pivots, T* b) {
-    for (int l = 0; l < k; l++) {
-        T* x = b + l * n;
+    T inverse[kSmallLu], x[kSmallLu][kLanes];
+    int order[kSmallLu];
+    bool exact = true;  // no reciprocal of a number too small to have one
+    for (int j = 0; j < n; j++) {
+        inverse[j] = T(1) / lu[j * n + j];
+        exact &= !(std::isinf(std::real(inverse[j])) && lu[j * n + j] != T(0));
+        order[j] = j;
+    }
+    for (int j = 0; j < n; j++) std::swap(order[j], order[pivots[j] - 1]);
+    auto remove = [&](int from, int to) {
+        T f = lu[from * n + to];
+        for (int l = 0; l < kLanes; l++) x[to][l] -= times(f, x[from][l]);
+    };
+    for (int start = 0; start < k; start += kLanes) {
+        int width = std::min(kLanes, k - start);
+        T* at = b + start * n;
         for (int i = 0; i < n; i++)
-            if (pivots[i] != i + 1) std::swap(x[i], x[pivots[i] - 1]);
-        for (int j = 0; j < n; j++) subtract(n - j - 1, x[j], lu + j * n + j + 1, x + j + 1);
+            for (int l = 0; l < kLanes; l++) x[i][l] = l < width ? at[l * n + order[i]] : T(0);
+        for (int j = 0; j < n; j++)
+            for (int i = j + 1; i < n; i++) remove(j, i);
         for (int j = n; j-- > 0;) {
-            x[j] /= lu[j * n + j];
-            subtract(j, x[j], lu + j * n, x);
+            for (int l = 0; l < kLanes; l++) x[j][l] = exact ? times(x[j][l], inverse[j]) : x[j][l] / lu[j * n + j];
+            for (int i = 0; i < j; i++) remove(j, i);
         }
+        for (int l = 0; l < width; l++)
+            for (int i = 0; i < n; i++) at[l * n + i] = x[i][l];
     }
 }
 
@@ -168,19 +188,39 @@ RL_BODY void orgqr(int m, int columns, int k, const T* v, const T* tau, T* q) {
 }
 }  // namespace
 
-#define RL_SMALL_LAPACK(T)                                                                                  \
-    RL_CLONES int small_getrf(int m, int n, T* a, int* pivots) { return getrf(m, n, a, pivots); }           \
-    RL_CLONES void small_getrs(int n, int k, const T* lu, const int* p, T* b) { getrs(n, k, lu, p, b); }    \
-    RL_CLONES int small_potrf(bool upper, int n, T* a) { return potrf(upper, n, a); }
+// The commonest orders are compiled apart, without loops.
+#define RL_BY_ORDER(N, CALL) \
+    switch (N) {             \
+        case 2:              \
+            return CALL(2);  \
+        case 3:              \
+            return CALL(3);  \
+        case 4:              \
+            return CALL(4);  \
+        default:             \
+            return CALL(N);  \
+    }
+#define RL_GETRF(N) getrf(N, N, a, pivots)
+#define RL_GETRS(N) getrs(N, k, lu, pivots, b)
+#define RL_POTRF(N) potrf(upper, N, a)
+#define RL_SMALL_LAPACK(T)                                                                                          \
+    RL_CLONES int small_getrf(int m, int n, T* a, int* pivots) {                                                    \
+        if (m != n) return getrf(m, n, a, pivots);                                                                  \
+        RL_BY_ORDER(n, RL_GETRF)                                                                                    \
+    }                                                                                                               \
+    RL_CLONES void small_getrs(int n, int k, const T* lu, const int* pivots,                                        \
+                               T* b){RL_BY_ORDER(n, RL_GETRS)} RL_CLONES int small_potrf(bool upper, int n, T* a) { \
+        RL_BY_ORDER(n, RL_POTRF)                                                                                    \
+    }
 RL_SMALL_LAPACK(float)
 RL_SMALL_LAPACK(double)
 RL_SMALL_LAPACK(std::complex<float>)
 RL_SMALL_LAPACK(std::complex<double>)
 
-#define RL_SMALL_QR(T)                                                                                      \
-    RL_CLONES bool small_geqrf(int m, int n, T* a, T* tau) { return geqrf(m, n, a, tau); }                  \
-    RL_CLONES void small_orgqr(int m, int columns, int k, const T* v, const T* tau, T* q) {                 \
-        orgqr(m, columns, k, v, tau, q);                                                                    \
+#define RL_SMALL_QR(T)                                                                      \
+    RL_CLONES bool small_geqrf(int m, int n, T* a, T* tau) { return geqrf(m, n, a, tau); }  \
+    RL_CLONES void small_orgqr(int m, int columns, int k, const T* v, const T* tau, T* q) { \
+        orgqr(m, columns, k, v, tau, q);                                                    \
     }
 RL_SMALL_QR(float)
 RL_SMALL_QR(double)

@@ -9,8 +9,8 @@ namespace rl::cpu {
 // Up to these orders they are faster than OpenBLAS.
 inline constexpr int64_t kSmallLu = 24, kSmallCholesky = 24, kSmallQr = 40;
 
-#define RL_SMALL_LAPACK(T)                                                                \
-    int small_getrf(int m, int n, T* a, int* pivots);                                     \
+#define RL_SMALL_LAPACK(T)                                                                 \
+    int small_getrf(int m, int n, T* a, int* pivots);                                      \
     void small_getrs(int n, int k, const T* lu, const int* pivots, T* b); /* b is n x k */ \
     int small_potrf(bool upper, int n, T* a);
 RL_SMALL_LAPACK(float)
@@ -19,7 +19,8 @@ RL_SMALL_LAPACK(std::complex<float>)
 RL_SMALL_LAPACK(std::complex<double>)
 #undef RL_SMALL_LAPACK
 
-// Householder's vectors below R, their factors in tau. False, with a spoilt, if a norm's square leaves the range of double.
+// Householder's vectors below R, their factors in tau. False, with a spoilt, if a norm's square leaves the range of
+// double.
 bool small_geqrf(int m, int n, float* a, float* tau);
 bool small_geqrf(int m, int n, double* a, double* tau);
 // q (m x columns): the first columns of the product of the k reflectors in the columns of v (m x k).

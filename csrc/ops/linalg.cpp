@@ -37,8 +37,22 @@ Tensor turned(const Tensor& a) {
     return alias(a, sizes, strides, a->offset);
 }
 Tensor column_major(const Tensor& a) {
-    Tensor t = turned(resolve(a)), r = empty(t.sizes(), a.dtype(), a.device());
-    if (!r.is_meta()) copy_raw(r, t);
+    Tensor plain = resolve(a), t = turned(plain), r = empty(t.sizes(), a.dtype(), a.device());
+    if (r.is_meta()) return r;
+    int64_t m = rows(plain), n = columns(plain), size = m * n;
+    if (std::max(m, n) > 16 || !plain.is_contiguous() || itemsize(a.dtype()) < 4) {
+        copy_raw(r, t);
+        return r;
+    }
+    // A batch of small matrices: the general loop would start anew for every row.
+    dispatch_lapack(a.dtype(), [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        const T* from = plain.data<T>();
+        T* to = r.data<T>();
+        for (int64_t b = 0; b < r.numel(); b += size)
+            for (int64_t i = 0; i < m; i++)
+                for (int64_t k = 0; k < n; k++) to[b + k * m + i] = from[b + i * n + k];
+    });
     return r;
 }
 Tensor read_column_major(const Tensor& a) {
@@ -409,8 +423,13 @@ struct SolveRaw : Op<SolveRaw> {
         Factors f = factor(a);
         int64_t n = rows(a), k = columns(b);
         if (x.is_meta() || n == 0 || k == 0) return {turned(x), f.info};
-        auto order = matrix_order(a, batch);
-        dispatch_lapack(a.dtype(), [&](auto tag) {
+        substitute(f, matrix_order(a, batch), x);
+        return {turned(x), f.info};
+    }
+    // x = A^-1 x for every matrix of x, A being the one of the factors that `order` says.
+    static void substitute(const Factors& f, const std::vector<int64_t>& order, const Tensor& x) {
+        int64_t n = rows(f.lu), k = rows(x);
+        dispatch_lapack(x.dtype(), [&](auto tag) {
             using T = typename decltype(tag)::type;
             each_matrix(int64_t(order.size()), n * n * k, [&](int64_t i) {
                 T *lu = f.lu.data<T>() + order[size_t(i)] * n * n, *to = x.data<T>() + i * n * k;
@@ -419,7 +438,6 @@ struct SolveRaw : Op<SolveRaw> {
                 else getrs<T>(LAPACK_COL_MAJOR, 'N', int(n), int(k), lu, int(n), pivots, to, int(n));
             });
         });
-        return {turned(x), f.info};
     }
     static Grads backward(Ctx& c, const Grads& gs) {
         Grads r(2);
@@ -471,9 +489,11 @@ struct InvEx : Op<InvEx> {
     static std::tuple<Tensor, Tensor> forward(const Tensor& a, bool check_errors) {
         check_square("linalg.inv", a);
         check_lapack_type("linalg.inv", a);
-        auto [r, info] = SolveRaw::forward(a, identity(batch_of(a), rows(a), rows(a), a.dtype(), a.device()));
-        if (check_errors) check_info("linalg.inv", info, a.dim() > 2, singular_inverse);
-        return {r, info};
+        Tensor x = identity(batch_of(a), rows(a), rows(a), a.dtype(), a.device());
+        Factors f = factor(a);
+        if (!x.is_meta() && x.numel() > 0) SolveRaw::substitute(f, matrix_order(a, batch_of(a)), x);
+        if (check_errors) check_info("linalg.inv", f.info, a.dim() > 2, singular_inverse);
+        return {turned(x), f.info};
     }
     static Grads backward(Ctx& c, const Grads& gs) {
         if (!gs[0]) return Grads(1);
