@@ -71,7 +71,7 @@ def test_ranges_of_points():
         (lambda: torch.linspace(0, 1, -1), RuntimeError, "non-negative"),
         (lambda: torch.full((2,), 300, dtype=torch.uint8), RuntimeError, "without overflow"),
         (lambda: torch.zeros(2, dtype=torch.int32, requires_grad=True), RuntimeError, "floating point"),
-        (lambda: torch.zeros(2, layout=torch.sparse_coo), NotImplementedError, "sparse_coo"),
+        (lambda: torch.ones(2, layout=torch.sparse_coo), NotImplementedError, "sparse_coo"),
         (lambda: torch.zeros(2, dtype=torch.int8, out=torch.empty(2)), RuntimeError, "does not match dtype of out"),
         (lambda: torch.eye(-1), RuntimeError, "greater or equal to 0"),
     ],

@@ -540,3 +540,20 @@ def test_dense_programs_do_not_load_this():
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
         == "False"
     )
+
+
+def test_factories_of_layouts():
+    for layout in LAYOUTS:
+        z = torch.zeros(2, 3, layout=layout, dtype=torch.float64, requires_grad=True)
+        assert z.layout is layout and z.shape == (2, 3) and z._nnz() == 0 and z.requires_grad and z.dtype is torch.float64
+        assert torch.zeros_like(z).layout is layout and torch.empty(2, 3, layout=layout).layout is layout
+    with pytest.raises(NotImplementedError, match="layout torch.sparse_coo is not supported"):
+        torch.ones(2, 3, layout=torch.sparse_coo)
+
+
+@pytest.mark.parametrize("copy", [lambda w: w.clone(), lambda w: w.double()])
+def test_copies_hand_sparse_gradients_on(copy):
+    w = torch.ones(6, 3, requires_grad=True)
+    nn.functional.embedding(torch.tensor([1, 4, 1]), copy(w), sparse=True).sum().backward()
+    assert w.grad.is_sparse and w.grad.dtype is torch.float32
+    assert w.grad.to_dense().sum(1).tolist() == [0, 6, 0, 0, 3, 0]

@@ -2,6 +2,7 @@
 // backward, and from several threads, works. `Node::hint` only remembers where a call keeps a node's state; every use
 // checks it, and falls back to a map when another call has overwritten it.
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <unordered_map>
 
@@ -201,8 +202,7 @@ struct Run {
         if (!visits[i].needed) return;
         Grads kept;
         if (node->hooks && node->hooks->post) kept = g;
-        make_dense(*node, g);
-        Grads out = node->apply(std::move(g));
+        Grads out = passes_on(*node, g) ? std::move(g) : node->apply(make_dense(*node, std::move(g)));
         if (tls.anomaly) check_nan(*node, out);
         if (!options.retain_graph) {
             node->release_saved();
@@ -219,9 +219,14 @@ struct Run {
     }
 
     // Formulas in C++ are written for dense gradients (Note [ Sparse tensors ]).
-    static void make_dense(Node& n, Grads& g) {
+    static Grads make_dense(Node& n, Grads g) {
         for (auto& t : g)
             if (is_sparse(t) && !n.variable() && !n.python_context()) t = call_sparse("to_dense", Py_BuildValue("(O)", t.py()));
+        return g;
+    }
+    // Copies hand a sparse gradient on as it is; validate() gives it the dtype of the one before.
+    static bool passes_on(Node& n, const Grads& g) {
+        return g.size() == 1 && is_sparse(g[0]) && (!strcmp(n.name(), "CloneBackward0") || !strcmp(n.name(), "ToCopyBackward0"));
     }
 
     void check_nan(Node& n, const Grads& out) {

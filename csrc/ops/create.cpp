@@ -1,8 +1,10 @@
 // Tensors made of a shape and a rule: constants, ranges, identity and index matrices.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
+#include "core/sparse.h"
 #include "cpu/parallel.h"
 #include "ops/factory.h"
 
@@ -16,6 +18,17 @@ void check_options(const char* op, PyObject* layout, const OptBool& pin_memory) 
         check(s == "torch.strided", Err::NotImplemented, op, "(): layout ", s, " is not supported; tensors are strided");
     }
     check(!pin_memory.value_or(false), op, "(): pin_memory=True requires a CUDA or other accelerator backend; no pinned memory allocator is available on this system.");
+}
+
+static bool is_sparse_layout(PyObject* layout) {
+    if (!layout) return false;
+    PyObject* text = PyObject_Repr(layout);
+    bool sparse = !strncmp(PyUnicode_AsUTF8(text), "torch.sparse_cs", 15) || !strcmp(PyUnicode_AsUTF8(text), "torch.sparse_coo");
+    Py_DECREF(text);
+    return sparse;
+}
+static Tensor sparse_zeros(const Dims& size, const OptDType& dtype, PyObject* layout, bool requires_grad) {
+    return call_sparse("zeros", Py_BuildValue("(ONOO)", layout, size_to_python(size), dtype_to_python(dtype.value_or(default_dtype())), requires_grad ? Py_True : Py_False));
 }
 
 template <class T> static bool fits(const Scalar& v) {
@@ -44,6 +57,7 @@ struct Empty : Op<Empty> {
     FORMS(FUNCTION | OUT);
     NO_GRADIENT;
     static Tensor forward(const Dims& size, const OptDType& dtype, PyObject* layout, const OptDevice& device, const OptBool& pin_memory, bool requires_grad, const OptFormat& format) {
+        if (is_sparse_layout(layout)) return sparse_zeros(size, dtype, layout, requires_grad);
         check_options("empty", layout, pin_memory);
         check(!format || *format != MemoryFormat::Preserve, "Unsupported memory format Preserve (empty)");
         Device d = device.value_or(Device::CPU);
@@ -101,6 +115,10 @@ struct Zeros : Factory<Zeros, Dims> {
     static const Dims& shape(const Dims& size) { return size; }
     static DType dtype(const Dims&) { return default_dtype(); }
     static void fill(const Tensor& r, const Dims&) { fill_raw(r, Scalar(0)); }
+    static Tensor forward(const Dims& size, const OptDType& dtype, PyObject* layout, const OptDevice& device, const OptBool& pin_memory, bool requires_grad) {
+        if (is_sparse_layout(layout)) return sparse_zeros(size, dtype, layout, requires_grad);
+        return Factory::forward(size, dtype, layout, device, pin_memory, requires_grad);
+    }
 };
 OP(Zeros);
 

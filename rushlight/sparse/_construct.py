@@ -8,8 +8,7 @@ from typing import Any
 
 from rushlight import _C
 from rushlight._C import Tensor
-from rushlight.sparse._core import COO, CSC, CSR, Pattern, SparseTensor, make, pack
-from rushlight.sparse._rules import nothing
+from rushlight.sparse._core import COO, CSC, CSR, Pattern, SparseTensor, make, nothing, pack
 
 _f = _C._functions
 

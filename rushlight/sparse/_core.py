@@ -183,6 +183,22 @@ def become(s: SparseTensor, other: SparseTensor) -> SparseTensor:
     return s
 
 
+def nothing(layout: Any, sizes: Any, sparse_dim: int, dtype: Any) -> SparseTensor:
+    """A sparse tensor of zeros."""
+    if layout is COO:
+        index = _f.empty((sparse_dim, 0), dtype=_C.int64)
+        return make(Pattern(COO, sizes, index, None, True), _f.empty((0, *sizes[sparse_dim:]), dtype=dtype))
+    starts = _f.zeros(sizes[0 if layout is CSR else 1] + 1, dtype=_C.int64)
+    return make(Pattern(layout, sizes, _f.empty(0, dtype=_C.int64), starts, True), _f.empty(0, dtype=dtype))
+
+
+def zeros(layout: Any, sizes: Any, dtype: Any, requires_grad: bool) -> SparseTensor:
+    """What the factories zeros and empty make for a sparse layout: every dimension is sparse."""
+    if layout is not COO and len(sizes) != 2:
+        raise NotImplementedError(f"zeros: layout {layout} is for matrices, got size {list(sizes)}")
+    return nothing(layout, sizes, len(sizes), dtype).requires_grad_(requires_grad)
+
+
 class Values(Function):
     """The values of a coalesced pattern of a sparse tensor; their gradient is a sparse tensor."""
 

@@ -10,7 +10,19 @@ from rushlight import _C
 from rushlight._C import Tensor
 from rushlight.autograd import Function
 from rushlight.sparse import _core
-from rushlight.sparse._core import COO, CSC, CSR, LAYOUT_NAMES, Pattern, SparseTensor, coalesced, pack, read, values_of
+from rushlight.sparse._core import (
+    COO,
+    CSC,
+    CSR,
+    LAYOUT_NAMES,
+    Pattern,
+    SparseTensor,
+    coalesced,
+    nothing,
+    pack,
+    read,
+    values_of,
+)
 from rushlight.sparse._rules import RULES, compress, coordinates, refuse, to_compressed
 from rushlight.sparse._shapes import narrow_entries, sparse_resize_
 
@@ -261,7 +273,6 @@ def _resize_as(self: SparseTensor, other: Tensor) -> Tensor:
 
 def _new(kind: str) -> Callable:
     def new(self: SparseTensor, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
-        from rushlight.sparse._rules import nothing
 
         size = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
         return nothing(self.layout, tuple(size), len(size), dtype or self.dtype)

@@ -25,6 +25,7 @@ from rushlight.sparse._core import (
     coalesced,
     linear,
     make,
+    nothing,
     pack,
     to_dense,
     values_of,
@@ -466,15 +467,6 @@ def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
             f"copy_: a tensor of layout {src.layout} and shape {list(src.shape)} can't be copied to one of layout {self.layout} and shape {list(self.shape)}"
         )
     return become(self, make(src._pattern, src._entries.to(self.dtype, copy=True)))
-
-
-def nothing(layout: Any, sizes: Any, sparse_dim: int, dtype: Any) -> SparseTensor:
-    """A sparse tensor of zeros."""
-    if layout is COO:
-        index = _f.empty((sparse_dim, 0), dtype=_C.int64)
-        return make(Pattern(COO, sizes, index, None, True), _f.empty((0, *sizes[sparse_dim:]), dtype=dtype))
-    starts = _f.zeros(sizes[0 if layout is CSR else 1] + 1, dtype=_C.int64)
-    return make(Pattern(layout, sizes, _f.empty(0, dtype=_C.int64), starts, True), _f.empty(0, dtype=dtype))
 
 
 @rule("zero_")

@@ -7,7 +7,7 @@ from typing import Any
 from rushlight import _C
 from rushlight._C import Tensor
 from rushlight.autograd import Function
-from rushlight.sparse._core import COO, Pattern, SparseTensor, become, make, pack, values_of
+from rushlight.sparse._core import COO, Pattern, SparseTensor, become, make, nothing, pack, values_of
 from rushlight.sparse._products import transposed
 from rushlight.sparse._rules import (
     RULES,
@@ -15,7 +15,6 @@ from rushlight.sparse._rules import (
     coordinates,
     exact,
     grouped,
-    nothing,
     rule,
     sum_dims,
     to_compressed,
