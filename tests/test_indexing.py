@@ -227,3 +227,24 @@ def test_meta_tensors_have_shapes_only():
     assert x[torch.tensor([0, 1])].shape == (2, 4)
     with pytest.raises(NotImplementedError, match="meta"):
         x[torch.empty(3, dtype=torch.bool, device="meta")]
+
+
+def test_take_along_dim_counts_from_the_end():
+    array, x = pair(3, 4)
+    index = np.array([[-1, 0], [-4, 3], [-2, -3]])
+    assert np.array_equal(torch.take_along_dim(x, torch.from_numpy(index), 1), np.take_along_axis(array, index, 1))
+    with pytest.raises(RuntimeError, match="out of bounds"):
+        torch.take_along_dim(x, torch.tensor([[-5]]), 1)
+
+
+def test_the_order_of_equal_small_elements_is_pytorchs():
+    x = (torch.arange(20) % 3).to(torch.uint8)
+    assert x.argsort().tolist() == [18, 3, 15, 6, 12, 9, 0, 10, 19, 16, 13, 7, 4, 1, 11, 8, 14, 5, 17, 2]
+    assert x.sort(stable=True).indices.tolist() == sorted(range(20), key=lambda i: i % 3)
+    assert torch.mode(torch.tensor([1, 2] * 20)).indices.item() == 2
+    assert torch.median(torch.arange(40) % 3, 0).indices.item() == 16
+
+
+def test_histc_finds_bins_in_the_arithmetic_of_its_elements():
+    x = torch.tensor([0.1, 5.6875, 9.375], dtype=torch.bfloat16)
+    assert torch.histc(x, 100, 0, 10).nonzero().flatten().tolist() == [1, 56, 93]

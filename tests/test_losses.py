@@ -252,3 +252,68 @@ def test_prelu_and_glu():
     assert torch.autograd.gradcheck(F.glu, (even,)) and torch.autograd.gradgradcheck(F.glu, (even,))
     with pytest.raises(RuntimeError, match="must be even"):
         F.glu(x)
+
+
+# ---------------------------------------------------------------- as PyTorch has them
+@pytest.mark.parametrize("name", ["gelu", "hardshrink", "logsigmoid", "softplus"])
+def test_activations_that_write_into_out(name):
+    x, out = tensor(X), torch.empty(0, dtype=torch.float64)
+    assert getattr(F, name)(x, out=out) is out
+    assert torch.equal(out, getattr(F, name)(x))
+    with pytest.raises(RuntimeError, match="dtype"):
+        getattr(F, name)(x, out=torch.empty(0))
+
+
+def test_activations_of_integers_and_complex_numbers():
+    assert np.allclose(F.softsign(torch.tensor([-3, 0, 4])), [-0.75, 0, 0.8])
+    z = X + 1j * Y
+    assert np.allclose(F.silu(tensor(z)), z / (1 + np.exp(-z)))
+    w = tensor(z).clone()
+    assert F.silu(w, inplace=True) is w and np.allclose(w, z / (1 + np.exp(-z)))
+    assert torch.autograd.gradcheck(F.silu, (tensor(z, True),))
+
+
+def test_kl_div_has_no_gradient_by_targets_that_are_not_positive():
+    target = torch.tensor([0.0, -1.0, 0.5], requires_grad=True)
+    F.kl_div(torch.zeros(3), target, reduction="sum").backward()
+    assert np.isnan(target.grad[:2].numpy()).all()
+    assert target.grad[2].item() == pytest.approx(math.log(0.5) + 1)
+
+
+def test_prelu_gradients_of_both_orders():
+    x, w = tensor(X, True), tensor(WEIGHT, True)
+    assert torch.autograd.gradcheck(F.prelu, (x, w)) and torch.autograd.gradgradcheck(F.prelu, (x, w))
+
+
+def test_gradients_that_are_constant_still_have_a_graph():
+    x = tensor(log_softmax(X), True)
+    for f in (lambda: F.nll_loss(x, tensor(CLASSES)), lambda: F.prelu(x, torch.tensor(0.25, dtype=torch.float64)).sum()):
+        (g,) = torch.autograd.grad(f(), x, create_graph=True)
+        assert g.requires_grad
+
+
+def test_pdist_of_order_zero_counts_and_has_a_gradient_of_zeros():
+    x = tensor(np.array([[0.0, 1], [0, 2], [3, 4]]), True)
+    d = F.pdist(x, 0)
+    assert d.tolist() == [1, 2, 2]
+    assert torch.autograd.grad(d.sum(), x)[0].abs().sum() == 0
+
+
+def test_losses_name_the_first_thing_that_is_wrong():
+    x = torch.randn(5, 4)
+    for loss in (F.multi_margin_loss, F.multilabel_margin_loss):
+        with pytest.raises(ValueError, match="abc is not a valid value for reduction"):
+            loss(x, torch.rand(5), reduction="abc")
+    with pytest.raises(RuntimeError, match="ignore_index cannot be specified"):
+        F.linear_cross_entropy(torch.randn(2, 3), torch.randn(2, 3), torch.rand(2, 2), ignore_index=0)
+    with pytest.raises(RuntimeError, match="requires batched input"):
+        F.linear_cross_entropy(torch.randn(3), torch.randn(2, 4, 3), torch.rand(2, 4))
+
+
+def test_fractional_max_pool3d_of_an_empty_batch():
+    assert F.fractional_max_pool3d(torch.randn(0, 1, 4, 5, 4), (2, 2, 1), 2).shape == (0, 1, 2, 2, 2)
+
+
+def test_cdist_of_nothing_has_a_graph():
+    x = torch.randn(2, 0, requires_grad=True)
+    assert torch.cdist(x, torch.randn(3, 0)).requires_grad

@@ -314,3 +314,43 @@ def test_wrong_arguments():
         torch.bitwise_and(x, x)
     with pytest.raises(RuntimeError, match="alpha must not be"):
         torch.add(torch.ones(2, dtype=torch.int64), 1, alpha=0.5)
+
+
+# ---------------------------------------------------------------- 16-bit operands, dtypes of out=
+def test_numbers_are_rounded_to_a_16_bit_tensors_type():
+    x = torch.tensor([0.1, 3.0], dtype=torch.bfloat16)
+    assert (x == 0.1).tolist() == [True, False]
+    assert (8.396163642458497 - x)[1].item() == 5.375  # 8.375 - 3: the number's nearest bfloat16
+    assert (torch.tensor([1000.0], dtype=torch.bfloat16) == torch.tensor([1001])).item()
+    # A factor or divisor keeps its bits.
+    y = torch.tensor([3.0], dtype=torch.bfloat16)
+    assert (y * 1.001953125 * 256).item() == torch.tensor(3 * 1.001953125, dtype=torch.bfloat16).item() * 256
+
+
+def test_a_16_bit_quotient_is_rounded_before_it_is_truncated():
+    a, b = torch.tensor([17.0], dtype=torch.bfloat16), torch.tensor([0.945], dtype=torch.bfloat16)
+    assert a.div(b).item() == 18 and a.div(b, rounding_mode="trunc").item() == 18
+    assert a.float().div(b.float(), rounding_mode="trunc").item() == 17
+
+
+@pytest.mark.parametrize("name", ["floor", "abs", "neg", "sign", "triu", "msort", "view_copy"])
+def test_out_of_another_dtype_is_refused_where_nothing_is_promoted(name):
+    x = torch.randn(3, 3)
+    arguments = (x, (9,)) if name == "view_copy" else (x,)
+    with pytest.raises(RuntimeError, match="(?i)dtype.*double|dtype.*float64"):
+        getattr(torch, name)(*arguments, out=torch.empty(0, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("name", ["exp", "square", "mean", "logsumexp", "cat", "stack", "cumsum"])
+def test_out_of_a_wider_dtype_is_taken_where_types_are_promoted(name):
+    x = torch.rand(3, 3)
+    arguments = {"cat": ([x, x],), "stack": ([x, x],), "mean": (x, 0), "logsumexp": (x, 0), "cumsum": (x, 0)}.get(name, (x,))
+    out = torch.empty(0, dtype=torch.float64)
+    assert getattr(torch, name)(*arguments, out=out) is out
+    assert out.dtype is torch.float64 and torch.allclose(out, getattr(torch, name)(*arguments).double())
+
+
+def test_out_that_overlaps_itself_is_refused():
+    x = torch.arange(18.0).reshape(3, 6)
+    with pytest.raises(RuntimeError, match="single memory location"):
+        torch.index_select(x, 1, torch.tensor([0, 1]), out=torch.zeros(1, 6).expand(2, 6))

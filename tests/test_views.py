@@ -171,3 +171,15 @@ def test_view_of_another_dtype():
 def test_bad_arguments_raise(f, error, text):
     with pytest.raises(error, match=text):
         f(torch.arange(24.0).reshape(2, 3, 4))
+
+
+def test_as_strided_in_place_changes_the_geometry_of_self():
+    x = torch.arange(9.0)
+    assert x.as_strided_((2, 2), (1, 3), 1) is x
+    assert x.tolist() == [[1, 4], [2, 5]] and x.storage_offset() == 1
+    y = leaf(6)
+    z = (y * 2).as_strided_((2, 2), (1, 2), 1)
+    z.sum().backward()
+    assert y.grad.tolist() == [0, 2, 2, 2, 2, 0]
+    with pytest.raises(RuntimeError, match="as_strided"):
+        torch.arange(4.0).as_strided_((9,), (1,))

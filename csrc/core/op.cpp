@@ -31,9 +31,12 @@ void copy_into(const OpInfo& op, const char* form, const Tensor& dst, const Tens
     if (!dst.is_meta()) copy_(dst, src);
 }
 
-void write_out(const OpInfo& op, const Tensor& out, const Tensor& result) {
+void write_out(const OpInfo& op, const Tensor& out, const Tensor& result, bool casts) {
     check(out.device() == result.device(), "Expected out tensor to have device ", device_name(result.device()), ", but got ", device_name(out.device()), " instead (", op.name, ")");
+    check(casts || out.dtype() == result.dtype(), "Expected out tensor to have dtype ", name(result.dtype()), ", but got ", name(out.dtype()), " instead (", op.name, ")");
     check(can_cast(result.dtype(), out.dtype()), "result type ", title(result.dtype()), " can't be cast to the desired output type ", title(out.dtype()), " (", op.name, ", out=)");
+    check(!may_overlap_itself(out),
+          "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before performing the operation. (", op.name, ", out=)");
     if (!same(out.sizes(), result.sizes())) resize_output(op.name.c_str(), out, result.sizes());
     NoGrad guard;
     if (!out.is_meta()) copy_(out, result);

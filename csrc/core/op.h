@@ -229,12 +229,14 @@ template <class O> struct Op {
     static constexpr bool kRandom = false;
     static constexpr bool kView = false;
     static constexpr bool kManyViews = false;
+    static constexpr bool kCastsOut = false;  // out= may have any dtype that the result can be cast to, else only the result's own
     using Ctx = OpNode<O>;
 };
 // A function of other operators: has no backward of its own, modes see what it is made of.
 template <class O> struct Composite : Op<O> {
     static constexpr const char* kCategory = "Composite";
     static constexpr bool kComposite = true;
+    static constexpr bool kCastsOut = true;
 };
 // Its results share memory with its first argument (or are that argument's values where sharing is impossible).
 template <class O> struct View : Op<O> {
@@ -245,7 +247,7 @@ template <class O> struct View : Op<O> {
 [[noreturn]] void no_derivative(const OpInfo& op);
 [[noreturn]] void out_with_grad(const OpInfo& op);
 void copy_into(const OpInfo& op, const char* form, const Tensor& dst, const Tensor& src);  // in-place result: checks dtype and shape
-void write_out(const OpInfo& op, const Tensor& out, const Tensor& result);  // out=: resizes, checks dtype
+void write_out(const OpInfo& op, const Tensor& out, const Tensor& result, bool casts);  // out=: resizes, checks dtype
 Tensor clone_raw(const Tensor& t);
 
 
@@ -373,14 +375,14 @@ struct Call<O, R (*)(A...)> {
                 return;
             }
         }
-        if constexpr (std::is_same_v<R, Tensor>) write_out(op, out, run(a...));
+        if constexpr (std::is_same_v<R, Tensor>) write_out(op, out, run(a...), O::kCastsOut);
     }
     static void outs(PyObject* outs, A... a) {
         const OpInfo& op = *op_info<O>();
         bool outs_want = false;
         for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(outs); i++) outs_want |= Tensor::borrow(PyTuple_GET_ITEM(outs, i)).requires_grad();
         if (tls.grad && (any_wants_grad(a...) || outs_want)) out_with_grad(op);
-        auto each = [&](Py_ssize_t i, const Tensor& r) { write_out(op, Tensor::borrow(PyTuple_GET_ITEM(outs, i)), r); };
+        auto each = [&](Py_ssize_t i, const Tensor& r) { write_out(op, Tensor::borrow(PyTuple_GET_ITEM(outs, i)), r, O::kCastsOut); };
         R r = run(a...);
         if constexpr (std::is_same_v<R, Tensors>) {
             for (size_t i = 0; i < r.size(); i++) each(Py_ssize_t(i), r[i]);

@@ -35,7 +35,8 @@ static Tensor make_output(const Operand* in, int n, const Dims& sizes, DType dty
     return empty(sizes, dtype, device);
 }
 
-static Tensor check_output(const OpInfo& op, const Tensor& out, const Dims& sizes, DType result, bool inplace) {
+static Tensor check_output(const OpInfo& op, const Tensor& out, const Dims& sizes, DType result, bool inplace, bool exact) {
+    check(!exact || inplace || out.dtype() == result, "Found dtype ", title(out.dtype()), " but expected ", title(result), " (", op.name, ", out=)");
     check(can_cast(result, out.dtype()), "result type ", title(result), " can't be cast to the desired output type ", title(out.dtype()), " (", op.name, inplace ? "_)" : ", out=)");
     if (out.sizes() == sizes) return out;
     check(!inplace, "output with shape ", out.sizes(), " doesn't match the broadcast shape ", sizes, " (", op.name, "_)");
@@ -60,6 +61,13 @@ static bool overlaps_badly(const Tensor& out, const Tensor& in) {
     int64_t b0 = in->offset * itemsize(in.dtype()), b1 = b0 + span(in.sizes(), in.strides()) * itemsize(in.dtype());
     return a0 < b1 && b0 < a1;
 }
+
+// Beside a tensor of 16-bit numbers every other operand is one of them, too (x == 0.1 holds where x was made from 0.1).
+static Scalar rounded(const Scalar& s, DType t) {
+    if (!is_reduced(t) || s.is_complex()) return s;
+    return Scalar(double(t == DType::BFloat16 ? float(s.to<BFloat16>()) : float(s.to<Half>())));
+}
+static bool loses_bits(DType from, DType common) { return is_reduced(common) && from != common && itemsize(from) > 1; }
 
 Tensor pointwise_slow(const PointwiseSpec& spec, const Operand* in, const Scalar* params, const Tensor& out, bool inplace) {
     const OpInfo& op = **spec.op;
@@ -87,7 +95,7 @@ Tensor pointwise_slow(const PointwiseSpec& spec, const Operand* in, const Scalar
         if (first) sizes = t.sizes(), first = false;
         else if (!(sizes == t.sizes())) sizes = broadcast(sizes, t.sizes());
     }
-    Tensor target = out ? check_output(op, out, sizes, result, inplace) : make_output(in, n, sizes, result, device);
+    Tensor target = out ? check_output(op, out, sizes, result, inplace, spec.rule == Rule::Same && n == 1) : make_output(in, n, sizes, result, device);
     if (out) check(!may_overlap_itself(target), "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before performing the operation. (", op.name, ")");
     if (target.is_meta() || product(sizes) == 0) return target;
 
@@ -96,12 +104,13 @@ Tensor pointwise_slow(const PointwiseSpec& spec, const Operand* in, const Scalar
     alignas(16) char numbers[4][16];
     for (int k = 0; k < n; k++) {
         if (!in[k].tensor) {
-            store_scalar(in[k].scalar, compute, numbers[k]);
+            store_scalar(spec.exact >> k & 1 ? in[k].scalar : rounded(in[k].scalar, common), compute, numbers[k]);
             loop[k] = {numbers[k], compute, Dims(sizes.size(), 0)};
             continue;
         }
         held[k] = resolve(*in[k].tensor);
         if (out && overlaps_badly(target, held[k])) held[k] = clone_raw(held[k]);
+        if (!(spec.exact >> k & 1) && loses_bits(held[k].dtype(), common)) held[k] = cast_raw(held[k], common);
         loop[k] = loop_input(held[k], sizes);
     }
     alignas(16) char packed[8 * 16];

@@ -30,6 +30,7 @@ struct PointwiseSpec {
     uint8_t n_params;
     int64_t grain;
     bool numbers;  // may be called without any tensor
+    unsigned exact;  // bits of the operands that keep more than 16 bits beside a 16-bit tensor
     void (*validate)(const Operand* in, DType common, const Scalar* params);  // raises where an operator has rules of its own
 };
 inline constexpr uint32_t kPointwiseForms = FUNCTION | METHOD | INPLACE | OUT;
@@ -75,12 +76,13 @@ template <class O, int N, class... P> struct PointwiseOp : Op<O> {
     static constexpr bool kVector = true;   // f works on vectors
     static constexpr bool kMasked = false;  // the first input is a byte, whatever the type of the others
     static constexpr bool kNumbers = false; // all operands may be numbers
+    static constexpr unsigned kExact = 0;   // numbers are rounded to a 16-bit tensor's type, but for these operands (bits)
     static constexpr int kInputs = N;
     static constexpr int kParams = sizeof...(P);
     static constexpr int64_t kGrain = 32768;
     static constexpr void (*validate)(const Operand*, DType, const Scalar*) = nullptr;
     static PointwiseSpec spec() {
-        return {&op_info<O>(), kernels_of<O>(), O::kDtypes, O::kBool ? Rule::Bool : O::kRule, O::kReal, N, sizeof...(P), O::kGrain, O::kNumbers, O::validate};
+        return {&op_info<O>(), kernels_of<O>(), O::kDtypes, O::kBool ? Rule::Bool : O::kRule, O::kReal, N, sizeof...(P), O::kGrain, O::kNumbers, O::kExact, O::validate};
     }
 
     // ---- small operands of one type go straight to the kernel

@@ -47,6 +47,13 @@ static void data_range(const Tensor& values, double& low, double& high) {
 }
 
 // ---------------------------------------------------------------- histc
+// A number as a tensor of type t would hold it: places are found in the arithmetic of the elements.
+static double (*rounding_of(DType t))(double) {
+    if (t == DType::BFloat16) return [](double v) { return double(float(BFloat16(float(v)))); };
+    if (t == DType::Float16) return [](double v) { return double(float(Half(float(v)))); };
+    if (t == DType::Float32) return [](double v) { return double(float(v)); };
+    return [](double v) { return v; };
+}
 struct Histc : Op<Histc> {
     SIG("histc(Tensor self, int bins=100, Scalar min=0, Scalar max=0, *, Tensor? out=None) -> Tensor");
     DOC("How many elements fall into each of bins equal parts of [min, max], by default the range of the data.");
@@ -58,14 +65,19 @@ struct Histc : Op<Histc> {
         if (self.is_meta()) return empty(Dims{bins}, self.dtype(), self.device());
         double low = min.real(), high = max.real();
         Tensor x = cast_raw(self, DType::Float64), r = zeros(Dims{bins}, DType::Float64);
+        auto rounded = rounding_of(self.dtype());
         if (low == high && x.numel() > 0) data_range(x, low, high);
         check(std::isfinite(low) && std::isfinite(high), "torch.histc: range of [", low, ", ", high, "] is not finite");
         check(low <= high, "torch.histc: max must be larger than min");
         if (low == high) low -= 1, high += 1;
         const double* p = x.data<double>();
-        double *counts = r.data<double>(), width = high - low;
-        for (int64_t i = 0, n = x.numel(); i < n; i++)
-            if (p[i] >= low && p[i] <= high) counts[std::min(bins - 1, int64_t((p[i] - low) / width * double(bins)))]++;
+        low = rounded(low), high = rounded(high);
+        double *counts = r.data<double>(), width = rounded(high - low), n_bins = rounded(double(bins));
+        for (int64_t i = 0, n = x.numel(); i < n; i++) {
+            if (!(p[i] >= low && p[i] <= high)) continue;
+            double place = rounded(rounded(rounded(p[i] - low) * n_bins) / width);
+            counts[std::min(bins - 1, int64_t(place))]++;
+        }
         return cast_raw(r, self.dtype());
     }
 };

@@ -335,7 +335,8 @@ OP(IndexReduce);
 
 struct TakeAlongDim : Composite<TakeAlongDim> {
     SIG("take_along_dim(Tensor self, Tensor indices, int? dim=None, *, Tensor? out=None) -> Tensor");
-    DOC("gather with self and indices broadcast against each other in all dimensions but dim; of the flattened self without dim.");
+    DOC("gather with self and indices broadcast against each other in all dimensions but dim, where indices count from the end if negative; of the flattened self without dim.");
+    static constexpr bool kCastsOut = false;
     FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, const Tensor& indices, const OptInt& dim) {
         check(indices.dtype() == DType::Int64, "torch.take_along_dim(): dtype of indices should be Long but got ", title(indices.dtype()));
@@ -347,7 +348,7 @@ struct TakeAlongDim : Composite<TakeAlongDim> {
         if (!a.empty()) a[d] = b[d] = 1;
         Dims sa = broadcast(a, b), sb = sa;
         if (!sa.empty()) sa[d] = na, sb[d] = nb;
-        return gather(expand(self, sa), d, expand(indices, sb));
+        return gather(expand(self, sa), d, expand(where(lt(indices, 0), indices + Scalar(na), indices), sb));
     }
 };
 OP(TakeAlongDim);

@@ -342,6 +342,7 @@ OP(QrOld);
 struct Geqrf : Op<Geqrf> {
     SIG("geqrf(Tensor self, *, Tensor[]? out=None) -> (Tensor a, Tensor tau)");
     DOC("R of the QR factorization with Householder's vectors below its diagonal, and their factors.");
+    static constexpr bool kCastsOut = true;
     FORMS(FUNCTION | METHOD | OUT);
     static std::tuple<Tensor, Tensor> forward(const Tensor& self) {
         check_matrix("torch.geqrf", self);

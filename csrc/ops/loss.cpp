@@ -192,6 +192,27 @@ struct CrossEntropyFused : Op<CrossEntropyFused> {
 OP(CrossEntropyFused);
 
 // ---------------------------------------------------------------- negative log-likelihood
+// The chosen class of each row. Its gradient is an operator on the input, too, as PyTorch's nll_loss_backward is: that it
+// is constant, a second differentiation finds out, rather than stopping for want of a graph.
+struct PickClassBackward : Op<PickClassBackward> {
+    SIG("_pick_class_backward(Tensor grad_output, Tensor input, Tensor index, int dim) -> Tensor");
+    DOC("Gradient of _pick_class: zeros with grad_output at the chosen classes.");
+    FORMS(FUNCTION);
+    using Saves = Save<In<2>>;
+    static Tensor forward(const Tensor& g, const Tensor& input, const Tensor& index, int64_t dim) { return scatter(zeros(input.sizes(), g.dtype(), g.device()), dim, index, g); }
+    static Grads backward(Ctx& c, const Tensor& g) { return {gather(g, c.arg<3>(), c.in<2>()), Tensor(), Tensor()}; }
+};
+OP(PickClassBackward);
+struct PickClass : Op<PickClass> {
+    SIG("_pick_class(Tensor input, Tensor index, int dim) -> Tensor");
+    DOC("gather of one class along dim.");
+    FORMS(FUNCTION);
+    using Saves = Save<In<0>, In<1>>;
+    static Tensor forward(const Tensor& input, const Tensor& index, int64_t dim) { return gather(input, dim, index); }
+    static Grads backward(Ctx& c, const Tensor& g) { return {call<PickClassBackward>(g, c.in<0>(), c.in<1>(), c.arg<2>()), Tensor()}; }
+};
+OP(PickClass);
+
 struct NllLoss : Composite<NllLoss> {
     SIG("nn::nll_loss(Tensor input, Tensor target, Tensor? weight=None, bool? size_average=None, int ignore_index=-100, bool? reduce=None, str reduction='mean') -> Tensor");
     DOC("Minus the log-probability in input of each target class; input (N, C, ...), target (N, ...).");
@@ -212,7 +233,7 @@ struct NllLoss : Composite<NllLoss> {
         }
         Tensor counts = ne(y, ignore), safe = where(counts, y, Scalar(0));
         Tensor index = input.dim() == 1 ? reshape(safe, {1}) : unsqueeze(safe, dim);
-        Tensor picked = reshape(gather(input, dim, index), Dims(y.sizes()));
+        Tensor picked = reshape(call<PickClass>(input, index, dim), Dims(y.sizes()));
         Tensor zero = zeros({}, input.dtype(), input.device());
         if (!weight) {
             Tensor loss = where(counts, neg(picked), zero);
@@ -286,7 +307,7 @@ struct KlDiv : Composite<KlDiv> {
             raise_python();
         Tensor loss;
         if (log_target) loss = exp(target) * (target - input);
-        else loss = where(gt(target, 0), mul(target, log(where(gt(target, 0), target, Scalar(1.0)))), zeros({}, target.dtype(), target.device())) - target * input;
+        else loss = xlogy(target, target) - target * input;
         Tensor total = reduce_loss(loss, r);
         return batch && input.dim() ? total / double(input.sizes()[0]) : total;
     }

@@ -167,6 +167,7 @@ OP(Outer);
 struct Inner : Composite<Inner> {
     SIG("inner(Tensor self, Tensor other, *, Tensor? out=None) -> Tensor");
     DOC("Sum of products along the last dimension of both; with a 0-dim tensor, the product.");
+    static constexpr bool kCastsOut = false;
     FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, const Tensor& other) {
         if (self.dim() == 0 || other.dim() == 0) return mul(self, other);

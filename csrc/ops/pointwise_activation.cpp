@@ -70,6 +70,31 @@ struct LeakyRelu : Activation<LeakyRelu, Scalar> {
 };
 POINTWISE(LeakyRelu);
 
+// prelu with the weight broadcast to the input
+struct PreluBackward : Ternary<PreluBackward> {
+    SIG("_prelu_backward(Operand grad_output, Operand self, Operand weight) -> Tensor");
+    DOC("Gradient of prelu with respect to its input.");
+    FORMS(FUNCTION);
+    static constexpr uint32_t kDtypes = kFloats;
+    using Saves = Save<In<0, 2>, In<1>, In<2, 0>>;
+    template <class V> RL_F V f(V g, V x, V w) { return where(x > V(0), g, V(w * g)); }
+    static Tensor d0(Ctx& c, const Tensor& g) { return call<PreluBackward>(g, c.in<1>(), c.in<2>()); }
+    static Tensor d1(Ctx&, const Tensor&) { return {}; }
+    static Tensor d2(Ctx& c, const Tensor& g) { return rl::where(gt(c.in<1>(), 0), Scalar(0.0), g * c.in<0>()); }
+};
+POINTWISE(PreluBackward);
+struct Prelu : Binary<Prelu> {
+    SIG("_prelu_kernel(Operand self, Operand weight) -> Tensor");
+    DOC("self where positive, else weight * self.");
+    FORMS(FUNCTION);
+    static constexpr uint32_t kDtypes = kFloats;
+    using Saves = Save<In<0>, In<1, 0>>;
+    template <class V> RL_F V f(V x, V w) { return where(x > V(0), x, V(w * x)); }
+    static Tensor dself(Ctx& c, const Tensor& g) { return call<PreluBackward>(g, c.in<0>(), c.in<1>()); }
+    static Tensor dother(Ctx& c, const Tensor& g) { return rl::where(gt(c.in<0>(), 0), Scalar(0.0), g * c.in<0>()); }
+};
+POINTWISE(Prelu);
+
 // ---------------------------------------------------------------- exponential units
 // scale * (x > 0 ? x : alpha * (exp(input_scale * x) - 1)): elu, selu and celu
 struct EluBackward : ActivationGrad<EluBackward, Scalar, Scalar, Scalar> {
@@ -302,14 +327,17 @@ template <class O, class... P> Tensor apply(const Tensor& x, bool inplace, const
 constexpr double kSeluAlpha = 1.6732632423543772848170429916717, kSeluScale = 1.0507009873554804934193349852946;
 }  // namespace
 
-#define NN(NAME, SIGNATURE, TEXT, PARAMETERS, CALL)          \
-    struct NAME : Composite<NAME> {                          \
-        SIG(SIGNATURE);                                      \
-        DOC(TEXT);                                           \
-        FORMS(FUNCTION);                                     \
-        static Tensor forward PARAMETERS { return CALL; }    \
-    };                                                       \
+#define NN_FORMS(NAME, SIGNATURE, TEXT, FORM, PARAMETERS, CALL) \
+    struct NAME : Composite<NAME> {                             \
+        SIG(SIGNATURE);                                         \
+        DOC(TEXT);                                              \
+        FORMS(FORM);                                            \
+        static constexpr bool kCastsOut = false;                \
+        static Tensor forward PARAMETERS { return CALL; }       \
+    };                                                          \
     OP(NAME)
+#define NN(NAME, SIGNATURE, TEXT, PARAMETERS, CALL) NN_FORMS(NAME, SIGNATURE, TEXT, FUNCTION, PARAMETERS, CALL)
+#define NN_OUT(NAME, SIGNATURE, TEXT, PARAMETERS, CALL) NN_FORMS(NAME, SIGNATURE, TEXT, FUNCTION | OUT, PARAMETERS, CALL)
 
 NN(NnRelu, "nn::relu(Tensor input, bool inplace=False) -> Tensor", "max(input, 0) elementwise.", (const Tensor& x, bool inplace), apply<Relu>(x, inplace));
 NN(NnReluInplace, "nn::relu_(Tensor input) -> Tensor", "relu in place.", (const Tensor& x), apply<Relu>(x, true));
@@ -340,14 +368,21 @@ static Tensor gelu(const Tensor& x, const std::string& approximate) {
     check(approximate == "none" || approximate == "tanh", "approximate argument must be either none or tanh, not ", approximate, " (gelu)");
     return approximate == "tanh" ? call<GeluTanh>(x) : call<Gelu>(x);
 }
-NN(NnGelu, "nn::gelu(Tensor input, *, str approximate='none') -> Tensor", "input times the normal distribution function, or its tanh form.", (const Tensor& x, const std::string& approximate),
+NN_OUT(NnGelu, "nn::gelu(Tensor input, *, str approximate='none', Tensor? out=None) -> Tensor", "input times the normal distribution function, or its tanh form.", (const Tensor& x, const std::string& approximate),
    gelu(x, approximate));
-NN(NnSilu, "nn::silu(Tensor input, bool inplace=False) -> Tensor", "input * sigmoid(input).", (const Tensor& x, bool inplace), apply<Silu>(x, inplace));
+// Complex numbers and integers go by operators that have them.
+static Tensor silu(const Tensor& x, bool inplace) {
+    if (!x.is_complex()) return apply<Silu>(x, inplace);
+    Tensor r = x * sigmoid(x);
+    return inplace ? copy_(x, r) : r;
+}
+static Tensor softsign(const Tensor& x) { return x.is_floating() ? call<Softsign>(x) : x / (abs(x) + Scalar(1)); }
+NN(NnSilu, "nn::silu(Tensor input, bool inplace=False) -> Tensor", "input * sigmoid(input).", (const Tensor& x, bool inplace), silu(x, inplace));
 NN(NnMish, "nn::mish(Tensor input, bool inplace=False) -> Tensor", "input * tanh(softplus(input)).", (const Tensor& x, bool inplace), apply<Mish>(x, inplace));
-NN(NnSoftplus, "nn::softplus(Tensor input, Scalar beta=1, Scalar threshold=20) -> Tensor", "log(1 + exp(beta * input)) / beta.", (const Tensor& x, const Scalar& beta, const Scalar& threshold),
+NN_OUT(NnSoftplus, "nn::softplus(Tensor input, Scalar beta=1, Scalar threshold=20, *, Tensor? out=None) -> Tensor", "log(1 + exp(beta * input)) / beta.", (const Tensor& x, const Scalar& beta, const Scalar& threshold),
    call<Softplus>(x, beta, threshold));
-NN(NnSoftsign, "nn::softsign(Tensor input) -> Tensor", "input / (1 + |input|).", (const Tensor& x), call<Softsign>(x));
-NN(NnLogSigmoid, "nn::logsigmoid(Tensor input) -> Tensor", "log(sigmoid(input)).", (const Tensor& x), call<LogSigmoid>(x));
+NN(NnSoftsign, "nn::softsign(Tensor input) -> Tensor", "input / (1 + |input|).", (const Tensor& x), softsign(x));
+NN_OUT(NnLogSigmoid, "nn::logsigmoid(Tensor input, *, Tensor? out=None) -> Tensor", "log(sigmoid(input)).", (const Tensor& x), call<LogSigmoid>(x));
 
 static Tensor hardtanh(const Tensor& x, const Scalar& low, const Scalar& high, bool inplace) {
     check(low.real() <= high.real(), Err::Value, "min_val cannot be greater than max_val: ", low.real(), " > ", high.real(), " (hardtanh)");
@@ -360,7 +395,7 @@ NN(NnHardtanhInplace, "nn::hardtanh_(Tensor input, Scalar min_val=-1.0, Scalar m
 NN(NnRelu6, "nn::relu6(Tensor input, bool inplace=False) -> Tensor", "input limited to 0 .. 6.", (const Tensor& x, bool inplace), hardtanh(x, Scalar(0), Scalar(6), inplace));
 NN(NnHardsigmoid, "nn::hardsigmoid(Tensor input, bool inplace=False) -> Tensor", "input / 6 + 1/2 limited to 0 .. 1.", (const Tensor& x, bool inplace), apply<Hardsigmoid>(x, inplace));
 NN(NnHardswish, "nn::hardswish(Tensor input, bool inplace=False) -> Tensor", "input * hardsigmoid(input).", (const Tensor& x, bool inplace), apply<Hardswish>(x, inplace));
-NN(NnHardshrink, "nn::hardshrink(Tensor input, Scalar lambd=0.5) -> Tensor", "input where |input| > lambd, else 0.", (const Tensor& x, const Scalar& lambd), call<Hardshrink>(x, lambd));
+NN_OUT(NnHardshrink, "nn::hardshrink(Tensor input, Scalar lambd=0.5, *, Tensor? out=None) -> Tensor", "input where |input| > lambd, else 0.", (const Tensor& x, const Scalar& lambd), call<Hardshrink>(x, lambd));
 NN(NnSigmoid, "nn::sigmoid(Tensor input) -> Tensor", "1 / (1 + exp(-input)).", (const Tensor& x), sigmoid(x));
 NN(NnTanh, "nn::tanh(Tensor input) -> Tensor", "Hyperbolic tangent.", (const Tensor& x), tanh(x));
 
@@ -376,7 +411,7 @@ static Tensor prelu(const Tensor& x, const Tensor& weight) {
         shape[1] = channels;
         w = reshape(weight, shape);
     } else if (weight.dim() == 1) w = reshape(weight, Dims(size_t(x.dim()), 1));
-    return where(gt(x, 0), x, w * x);
+    return call<Prelu>(x, w);
 }
 NN(NnPrelu, "nn::prelu(Tensor input, Tensor weight) -> Tensor", "input where positive, else weight of the channel times input (He et al., 2015).", (const Tensor& x, const Tensor& weight), prelu(x, weight));
 struct TorchPrelu : Composite<TorchPrelu> {

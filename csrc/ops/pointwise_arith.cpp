@@ -66,6 +66,7 @@ POINTWISE(Rsub);
 struct Mul : Binary<Mul> {
     SIG("mul.Tensor(Operand self, Operand other, *, Tensor? out=None) -> Tensor");
     DOC("self * other.");
+    static constexpr unsigned kExact = 3;
     static constexpr bool kNumbers = true;
     ALIASES("multiply");
     using Saves = Save<In<0, 1>, In<1, 0>>;
@@ -82,6 +83,7 @@ POINTWISE(Mul);
 struct Div : Binary<Div> {
     SIG("div.Tensor(Operand self, Operand other, *, Tensor? out=None) -> Tensor");
     DOC("self / other; the quotient of integers is a floating-point number.");
+    static constexpr unsigned kExact = 2;
     static constexpr bool kNumbers = true;
     ALIASES("divide true_divide");
     static constexpr uint32_t kDtypes = kFloats | kComplexes;
@@ -101,6 +103,7 @@ struct DivisorRules {
 struct FloorDivide : DivisorRules, Binary<FloorDivide> {
     SIG("floor_divide(Operand self, Operand other, *, Tensor? out=None) -> Tensor");
     DOC("The quotient rounded towards minus infinity.");
+    static constexpr unsigned kExact = 2;
     static constexpr bool kNumbers = true;
     using DivisorRules::validate;
     static constexpr uint32_t kDtypes = kInts | kFloats;
@@ -113,6 +116,7 @@ POINTWISE(FloorDivide);
 struct TruncDivide : DivisorRules, Binary<TruncDivide> {
     SIG("_trunc_divide(Operand self, Operand other, *, Tensor? out=None) -> Tensor");
     DOC("The quotient rounded towards zero.");
+    static constexpr unsigned kExact = 2;
     using DivisorRules::validate;
     static constexpr uint32_t kDtypes = kInts | kFloats;
     template <class V> RL_F V f(V a, V b) {
@@ -183,6 +187,7 @@ POINTWISE(Addcdiv);
 struct Lerp : Ternary<Lerp> {
     SIG("lerp.Tensor(Tensor self, Tensor end, Operand weight, *, Tensor? out=None) -> Tensor");
     DOC("self + weight * (end - self).");
+    static constexpr unsigned kExact = 4;
     using Saves = Save<In<0, 2>, In<1, 2>, In<2>>;
     static constexpr uint32_t kDtypes = kFloats | kComplexes;
     // From the nearer end, so that weights 0 and 1 give the ends exactly.
@@ -218,7 +223,10 @@ struct DivMode : Composite<DivMode> {
     FORMS(FUNCTION | METHOD | INPLACE | OUT);
     static Tensor forward(const Operand& self, const Operand& other, const OptStr& mode) {
         if (!mode) return div(self, other);
-        if (*mode == "trunc") return call<TruncDivide>(self, other);
+        if (*mode == "trunc") {
+            Operand both[] = {self, other};  // a 16-bit quotient is rounded before it is truncated
+            return is_reduced(result_type(both, 2)) ? rl::trunc(div(self, other)) : call<TruncDivide>(self, other);
+        }
         check(*mode == "floor", "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '", *mode, "'");
         return call<FloorDivide>(self, other);
     }

@@ -143,7 +143,7 @@ struct MakeComplex : Op<MakeComplex> {
     static void into(const Tensor& out, bool, const Tensor& re, const Tensor& im) {
         Tensor r = forward(re, im);
         check(out.dtype() == r.dtype(), "Expected object of scalar type ", title(r.dtype()), " but got scalar type ", title(out.dtype()), " for argument 'out'");
-        write_out(*op_info<MakeComplex>(), out, r);
+        write_out(*op_info<MakeComplex>(), out, r, false);
     }
     static Grads backward(Ctx& c, const Tensor& g) {
         Grads r(2);

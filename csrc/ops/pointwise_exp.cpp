@@ -222,6 +222,8 @@ struct Frexp : Op<Frexp> {
     }
 };
 OP(Frexp);
+
+Tensor xlogy(const Operand& a, const Operand& b) { return call<Xlogy>(a, b); }
 #endif
 
 }  // namespace rl

@@ -116,7 +116,10 @@ struct Square : Unary<Square> {
     template <class V> RL_F V f(V x) { return square(x); }
 #ifndef RL_ISA
     static Tensor into(const Tensor& out, bool inplace, const Tensor& self) {
-        return Unary<Square>::into(out, inplace, self.dtype() == DType::Bool ? to(self, DType::Int64) : self);
+        Tensor x = self.dtype() == DType::Bool ? to(self, DType::Int64) : self;
+        if (!out || inplace || out.dtype() == x.dtype()) return Unary<Square>::into(out, inplace, x);
+        write_out(*op_info<Square>(), out, forward(x), true);
+        return out;
     }
 #endif
     DSELF(mul(g, conj(mul(c.in<0>(), 2))));
@@ -197,6 +200,7 @@ OP(Positive);
 struct NanToNumOptions : Composite<NanToNumOptions> {
     SIG("nan_to_num(Tensor self, float? nan=None, float? posinf=None, float? neginf=None, *, Tensor? out=None) -> Tensor");
     DOC("NaN and infinities replaced by numbers: by 0 and the dtype's largest and smallest where none are given.");
+    static constexpr bool kCastsOut = false;
     FORMS(FUNCTION | METHOD | INPLACE | OUT);
     static double largest(DType t) {
         switch (t) {
@@ -221,6 +225,7 @@ Tensor sign(const Tensor& a) { return call<Sign>(a); }
 Tensor sgn(const Tensor& a) { return call<Sgn>(a); }
 Tensor reciprocal(const Tensor& a) { return call<Reciprocal>(a); }
 Tensor square(const Tensor& a) { return call<Square>(a); }
+Tensor trunc(const Tensor& a) { return call<Trunc>(a); }
 #endif
 
 }  // namespace rl

@@ -18,6 +18,7 @@ template <class O>
 struct Sample : Op<O> {
     static constexpr const char* kCategory = "Random";
     static constexpr uint32_t kForms = FUNCTION | OUT;
+    static constexpr bool kCastsOut = true;
     static constexpr bool kRandom = true;
 };
 

@@ -84,6 +84,7 @@ OP(Amin);
 struct MaxAll : Op<MaxAll> {
     SIG("max(Tensor self, *, Tensor? out=None) -> Tensor");
     DOC("Largest of all elements; equal ones share the gradient.");
+    static constexpr bool kCastsOut = true;
     FORMS(FUNCTION | METHOD | OUT);
     using Saves = Save<In<0>, Out<>>;
     static Tensor forward(const Tensor& self) {
@@ -97,6 +98,7 @@ OP(MaxAll);
 struct MinAll : Op<MinAll> {
     SIG("min(Tensor self, *, Tensor? out=None) -> Tensor");
     DOC("Smallest of all elements; equal ones share the gradient.");
+    static constexpr bool kCastsOut = true;
     FORMS(FUNCTION | METHOD | OUT);
     using Saves = Save<In<0>, Out<>>;
     static Tensor forward(const Tensor& self) {
@@ -126,6 +128,7 @@ OP(MinOther);
 struct Aminmax : Composite<Aminmax> {
     SIG("aminmax(Tensor self, *, int? dim=None, bool keepdim=False, Tensor[]? out=None) -> (Tensor min, Tensor max)");
     DOC("Smallest and largest element over dim, or of all.");
+    static constexpr bool kCastsOut = false;
     FORMS(FUNCTION | METHOD | OUT);
     static std::tuple<Tensor, Tensor> forward(const Tensor& self, const OptInt& dim, bool keepdim) {
         check(self.numel() > 0 || dim, "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.");

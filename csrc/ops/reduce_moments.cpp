@@ -156,6 +156,7 @@ static Tensor mean_gradient(const Tensor& g, const Dims& sizes, const Dims& dims
 
 struct VarCorrection : Op<VarCorrection> {
     FORMS(FUNCTION | METHOD | OUT);
+    static constexpr bool kCastsOut = true;
     SIG("var.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False, Tensor? out=None) -> Tensor");
     DOC("Variance over dim, or of all: squared deviations from the mean, divided by n - correction (1 if not given).");
     using Saves = Save<In<0>>;
@@ -166,6 +167,7 @@ struct VarCorrection : Op<VarCorrection> {
 };
 struct StdCorrection : Op<StdCorrection> {
     FORMS(FUNCTION | METHOD | OUT);
+    static constexpr bool kCastsOut = true;
     SIG("std.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False, Tensor? out=None) -> Tensor");
     DOC("Standard deviation over dim, or of all: the square root of var.");
     using Saves = Save<In<0>, Out<>>;

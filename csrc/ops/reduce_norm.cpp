@@ -206,6 +206,7 @@ OP(LinalgNorm);
 struct Norm : Composite<Norm> {
     SIG("norm(Tensor self, Any p='fro', int[1]? dim=None, bool keepdim=False, ScalarType? dtype=None, *, Tensor? out=None) -> Tensor");
     DOC("Vector norm of order p over dim, or of all; 'fro' is 2, 'nuc' the sum of the singular values of a matrix.");
+    static constexpr bool kCastsOut = false;
     FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, PyObject* p, const OptDims& dim, bool keepdim, const OptDType& dtype) {
         OptDims dims = dim && dim->empty() ? OptDims() : dim;
@@ -239,6 +240,7 @@ OP(Dist);
 struct Renorm : Composite<Renorm> {
     SIG("renorm(Tensor self, Scalar p, int dim, Scalar maxnorm, *, Tensor? out=None) -> Tensor");
     DOC("The slices along dim with a p-norm above maxnorm scaled down to it.");
+    static constexpr bool kCastsOut = false;
     FORMS(FUNCTION | METHOD | INPLACE | OUT);
     static Tensor forward(const Tensor& self, const Scalar& p, int64_t dim, const Scalar& maxnorm) {
         check(!p.is_complex(), "renorm: p must be real-valued");
@@ -291,6 +293,7 @@ static Tensor logsumexp_raw(const Tensor& self, const Dims& dims, bool keepdim) 
 struct Logsumexp : Op<Logsumexp> {
     SIG("logsumexp(Tensor self, int[1] dim, bool keepdim=False, *, Tensor? out=None) -> Tensor");
     DOC("log(sum(exp(self))) over dim, without overflow.");
+    static constexpr bool kCastsOut = true;
     FORMS(FUNCTION | METHOD | OUT);
     using Saves = Save<In<0>, Out<>>;
     static Tensor forward(const Tensor& self, const Dims& dim, bool keepdim) {

@@ -63,7 +63,7 @@ struct SumDim : Op<SumDim> {
         return sum_raw(self, dim.value_or(Dims()), keepdim, sum_type(self, dtype));
     }
     static void into(const Tensor& out, bool, const Tensor& self, const OptDims& dim, bool keepdim, const OptDType& dtype) {
-        write_out(*op_info<SumDim>(), out, forward(self, dim, keepdim, dtype ? dtype : OptDType(out.dtype())));
+        write_out(*op_info<SumDim>(), out, forward(self, dim, keepdim, dtype ? dtype : OptDType(out.dtype())), true);
     }
     static Grads backward(Ctx& c, const Tensor& g) { return {spread(g, c.arg<1>().value_or(Dims()), c.arg<2>(), c.metas[0])}; }
 };
@@ -119,6 +119,7 @@ static double mean_count(const Dims& dims, const Dims& sizes) { return double(re
 struct Mean : Op<Mean> {
     SIG("mean(Tensor self, *, ScalarType? dtype=None, Tensor? out=None) -> Tensor");
     DOC("Arithmetic mean of all elements.");
+    static constexpr bool kCastsOut = true;
     FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, const OptDType& dtype) {
         if (!dtype && is_small(self)) {
@@ -135,6 +136,7 @@ OP(Mean);
 struct MeanDim : Op<MeanDim> {
     SIG("mean.dim(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None, Tensor? out=None) -> Tensor");
     DOC("Arithmetic mean over dim, or over everything where dim is None or empty.");
+    static constexpr bool kCastsOut = true;
     FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, const OptDims& dim, bool keepdim, const OptDType& dtype) {
         return mean_raw(self, dim.value_or(Dims()), keepdim, mean_type("mean", self, dtype));

@@ -95,7 +95,7 @@ struct Cumsum : Op<Cumsum> {
     static Tensor forward(const Tensor& self, int64_t dim, const OptDType& dtype) { return scan_raw<Scan::Sum>(self, dim, scan_type(self, dtype)); }
     static void into(const Tensor& out, bool inplace, const Tensor& self, int64_t dim, const OptDType& dtype) {
         Tensor r = forward(self, dim, inplace && !dtype ? OptDType(self.dtype()) : dtype);
-        inplace ? copy_into(*op_info<Cumsum>(), "in-place", out, r) : write_out(*op_info<Cumsum>(), out, r);
+        inplace ? copy_into(*op_info<Cumsum>(), "in-place", out, r) : write_out(*op_info<Cumsum>(), out, r, true);
     }
     static Grads backward(Ctx& c, const Tensor& g) {
         if (c.sizes<0>().empty()) return {to(g, c.dtype<0>())};
@@ -114,7 +114,7 @@ struct Cumprod : Op<Cumprod> {
     static Tensor forward(const Tensor& self, int64_t dim, const OptDType& dtype) { return scan_raw<Scan::Prod>(self, dim, scan_type(self, dtype)); }
     static void into(const Tensor& out, bool inplace, const Tensor& self, int64_t dim, const OptDType& dtype) {
         Tensor r = forward(self, dim, inplace && !dtype ? OptDType(self.dtype()) : dtype);
-        inplace ? copy_into(*op_info<Cumprod>(), "in-place", out, r) : write_out(*op_info<Cumprod>(), out, r);
+        inplace ? copy_into(*op_info<Cumprod>(), "in-place", out, r) : write_out(*op_info<Cumprod>(), out, r, true);
     }
     // With P[k] the product before k and s[k] = g[k] + x[k+1] s[k+1], the gradient is P[k] s[k]: no division, so zeros
     // need no care.
@@ -239,6 +239,7 @@ OP(Cummin);
 struct Diff : Composite<Diff> {
     SIG("diff(Tensor self, int n=1, int dim=-1, Tensor? prepend=None, Tensor? append=None, *, Tensor? out=None) -> Tensor");
     DOC("n-th forward difference along dim, after prepend and append were joined to self.");
+    static constexpr bool kCastsOut = false;
     FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, int64_t n, int64_t dim, const Tensor& prepend, const Tensor& append) {
         check(self.dim() > 0, "diff expects input to be at least one-dimensional");

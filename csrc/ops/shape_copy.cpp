@@ -11,6 +11,7 @@ namespace rl {
         SIG(SIGNATURE);                                                            \
         DOC("As the view of the same name, in memory of its own.");                \
         FORMS(FUNCTION | OUT);                                                     \
+        static constexpr bool kCastsOut = false;                                   \
         static Tensor forward PARAMS { return clone(EXPR); }                       \
     };                                                                             \
     OP(NAME)
@@ -19,6 +20,7 @@ namespace rl {
         SIG(SIGNATURE);                                                            \
         DOC("As the views of the same name, in memory of their own.");             \
         FORMS(FUNCTION | OUT);                                                     \
+        static constexpr bool kCastsOut = false;                                   \
         static Tensors forward PARAMS {                                            \
             Tensors r;                                                             \
             for (auto& t : EXPR) r.push_back(clone(t));                            \

@@ -110,6 +110,7 @@ OP(DiagEmbed);
 struct Diag : Composite<Diag> {
     SIG("diag(Tensor self, int diagonal=0, *, Tensor? out=None) -> Tensor");
     DOC("A copy of a matrix's diagonal, or a matrix with a vector on its diagonal.");
+    static constexpr bool kCastsOut = false;
     FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, int64_t offset) {
         check(self.dim() == 1 || self.dim() == 2, "diag(): Supports 1D or 2D tensors. Got ", self.dim(), "D");

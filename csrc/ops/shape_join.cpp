@@ -20,6 +20,7 @@ static Tensor in_dtype(const Tensor& g, const ResultMeta& m) { return g.dtype() 
 struct Cat : Op<Cat> {
     SIG("cat(Tensor[] tensors, int dim=0, *, Tensor? out=None) -> Tensor");
     DOC("Tensors one behind another along dim; other sizes must agree.");
+    static constexpr bool kCastsOut = true;
     ALIASES("concat concatenate");
     FORMS(FUNCTION | OUT);
     static Tensor forward(const Tensors& ts, int64_t dim) {
@@ -101,6 +102,7 @@ OP(Cat);
 struct Stack : Op<Stack> {
     SIG("stack(Tensor[] tensors, int dim=0, *, Tensor? out=None) -> Tensor");
     DOC("Tensors of one shape along a new dimension.");
+    static constexpr bool kCastsOut = true;
     FORMS(FUNCTION | OUT);
     static Tensor forward(const Tensors& ts, int64_t dim) {
         check(!ts.empty(), "stack expects a non-empty TensorList");

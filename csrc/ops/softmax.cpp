@@ -155,6 +155,7 @@ template <class O> static Tensor typed(const Tensor& self, int64_t dim, const Op
 struct SoftmaxInt : Composite<SoftmaxInt> {
     SIG("softmax.int(Tensor self, int dim, ScalarType? dtype=None, *, Tensor? out=None) -> Tensor");
     DOC("exp(self) normalised to sum 1 along dim, computed in dtype where given.");
+    static constexpr bool kCastsOut = false;
     FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, int64_t dim, const OptDType& dtype) { return typed<SoftmaxOp>(self, dim, dtype); }
 };
@@ -162,6 +163,7 @@ OP(SoftmaxInt);
 struct LogSoftmaxInt : Composite<LogSoftmaxInt> {
     SIG("log_softmax.int(Tensor self, int dim, ScalarType? dtype=None, *, Tensor? out=None) -> Tensor");
     DOC("Logarithm of softmax along dim, computed in dtype where given.");
+    static constexpr bool kCastsOut = false;
     FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, int64_t dim, const OptDType& dtype) { return typed<LogSoftmaxOp>(self, dim, dtype); }
 };

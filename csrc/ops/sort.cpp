@@ -1,4 +1,4 @@
-// sort, argsort, msort, topk. Always stable; NaN is larger than everything else.
+// sort, argsort, msort, topk. NaN is larger than everything else.
 #include "ops/sort.h"
 
 namespace rl {
@@ -71,7 +71,7 @@ template Keyed<uint32_t>* sort_keyed(Keyed<uint32_t>*, Keyed<uint32_t>*, int64_t
 template Keyed<uint64_t>* sort_keyed(Keyed<uint64_t>*, Keyed<uint64_t>*, int64_t, bool);
 
 // ---------------------------------------------------------------- sort
-template <class T> static void sort_lanes(const Lanes& l, bool descending, const Tensor& values, const Tensor& indices) {
+template <class T> static void sort_lanes(const Lanes& l, bool descending, bool like_torch, const Tensor& values, const Tensor& indices) {
     auto write = [&](const Sorted<T>& s, int64_t lane, int64_t a, int64_t b) {
         const T* x = l.memory.data<T>() + lane * l.n;
         T* v = values.data<T>() + lane * l.n;
@@ -80,64 +80,69 @@ template <class T> static void sort_lanes(const Lanes& l, bool descending, const
     };
     if (l.count == 1) {
         Sorted<T> s(l.n);
-        s.run(l.memory.data<T>(), l.n, descending, true);
+        s.run(l.memory.data<T>(), l.n, descending, true, like_torch);
         cpu::parallel_for(l.n, kGrain, [&](int64_t a, int64_t b) { write(s, 0, a, b); });
         return;
     }
     cpu::parallel_for(l.count, std::max<int64_t>(1, kGrain / 8 / std::max<int64_t>(l.n, 1)), [&](int64_t a, int64_t b) {
         Sorted<T> s(l.n);
-        for (int64_t i = a; i < b; i++) s.run(l.memory.data<T>() + i * l.n, l.n, descending), write(s, i, 0, l.n);
+        for (int64_t i = a; i < b; i++) s.run(l.memory.data<T>() + i * l.n, l.n, descending, false, like_torch), write(s, i, 0, l.n);
     });
 }
 
-ValuesIndices sort_raw(const Tensor& self, int64_t dim, bool descending) {
+ValuesIndices sort_raw(const Tensor& self, int64_t dim, bool descending, bool stable) {
     int64_t d = wrap_dim(dim, self.dim());
     check(!self.is_complex(), " Sort does not support complex dtypes on CPU");
     if (self.is_meta() || self.numel() == 0) return {empty(self.sizes(), self.dtype(), self.device()), empty(self.sizes(), DType::Int64, self.device())};
     Tensor x = to_compute(self);
     Lanes l = lanes(x, d);
     Tensor values = lane_result(l, l.n, x.dtype()), indices = lane_result(l, l.n, DType::Int64);
-    dispatch_ordered(x, [&](auto tag) { sort_lanes<typename decltype(tag)::type>(l, descending, values, indices); });
+    dispatch_ordered(x, [&](auto tag) { sort_lanes<typename decltype(tag)::type>(l, descending, !stable && itemsize(self.dtype()) <= 2, values, indices); });
     return {cast_raw(finish_lanes(l, values, l.n), self.dtype()), finish_lanes(l, indices, l.n)};
 }
 
-struct Sort : Op<Sort> {
-    SIG("sort(Tensor self, int dim=-1, bool descending=False, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
-    DOC("The elements in order along dim and where they were. Equal ones keep their order; NaN is the largest.");
+struct SortStable : Op<SortStable> {
+    SIG("sort.stable(Tensor self, *, bool? stable, int dim=-1, bool descending=False, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
+    DOC("The elements in order along dim and where they were. NaN is the largest; equal ones keep their order if stable.");
     FORMS(FUNCTION | METHOD | OUT);
     using Saves = Save<Out<1>>;
-    static ValuesIndices forward(const Tensor& self, int64_t dim, bool descending) { return sort_raw(self, dim, descending); }
+    static ValuesIndices forward(const Tensor& self, const OptBool& stable, int64_t dim, bool descending) { return sort_raw(self, dim, descending, stable.value_or(false)); }
+    static Grads backward(Ctx& c, const Grads& g) { return {selection_gradient(g[0], c.sizes<0>(), c.arg<2>(), true, c.out<1>())}; }
+};
+
+struct Sort : Op<Sort> {
+    SIG("sort(Tensor self, int dim=-1, bool descending=False, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
+    DOC("The elements in order along dim and where they were. NaN is the largest; the order of equal ones is free.");
+    FORMS(FUNCTION | METHOD | OUT);
+    using Saves = Save<Out<1>>;
+    static ValuesIndices forward(const Tensor& self, int64_t dim, bool descending) { return sort_raw(self, dim, descending, false); }
     static Grads backward(Ctx& c, const Grads& g) { return {selection_gradient(g[0], c.sizes<0>(), c.arg<1>(), true, c.out<1>())}; }
 };
-OP(Sort);
-ValuesIndices sorted(const Tensor& self, int64_t dim, bool descending) { return call<Sort>(self, dim, descending); }
+ValuesIndices sorted(const Tensor& self, int64_t dim, bool descending, bool stable) { return stable ? call<SortStable>(self, OptBool(true), dim, descending) : call<Sort>(self, dim, descending); }
 
-struct SortStable : Composite<SortStable> {
-    SIG("sort.stable(Tensor self, *, bool? stable, int dim=-1, bool descending=False, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
-    DOC("sort, which is stable in any case.");
-    FORMS(FUNCTION | METHOD | OUT);
-    static ValuesIndices forward(const Tensor& self, const OptBool&, int64_t dim, bool descending) { return sorted(self, dim, descending); }
-};
-OP(SortStable);
 struct SortStableLast : Composite<SortStableLast> {
     SIG("sort.stable_last(Tensor self, int dim=-1, bool descending=False, bool? stable=None, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
     DOC("sort with all arguments by position.");
     FORMS(FUNCTION | METHOD | OUT);
-    static ValuesIndices forward(const Tensor& self, int64_t dim, bool descending, const OptBool&) { return sorted(self, dim, descending); }
+    static constexpr bool kCastsOut = false;
+    static ValuesIndices forward(const Tensor& self, int64_t dim, bool descending, const OptBool& stable) { return sorted(self, dim, descending, stable.value_or(false)); }
 };
+OP(Sort);
+OP(SortStable);
 OP(SortStableLast);
 
 struct Argsort : Op<Argsort> {
     SIG("argsort(Tensor self, int dim=-1, bool descending=False, bool stable=False) -> Tensor");
-    DOC("Where the elements of the sorted tensor are, along dim; stable in any case.");
+    DOC("Where the elements of the sorted tensor are, along dim; equal ones in their order if stable.");
     NO_GRADIENT;
-    static Tensor forward(const Tensor& self, int64_t dim, bool descending, bool) { return std::get<1>(sort_raw(self, dim, descending)); }
+    static Tensor forward(const Tensor& self, int64_t dim, bool descending, bool stable) { return std::get<1>(sort_raw(self, dim, descending, stable)); }
 };
 OP(Argsort);
 
 struct Msort : Composite<Msort> {
     SIG("msort(Tensor self, *, Tensor? out=None) -> Tensor");
     DOC("The elements in order along the first dimension.");
+    static constexpr bool kCastsOut = false;
     FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self) { return std::get<0>(sorted(self, 0, false)); }
 };

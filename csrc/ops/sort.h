@@ -36,13 +36,15 @@ template <class T> struct Sorted {
     cpu::Buffer<Keyed<K>> a, b;
     Keyed<K>* items = nullptr;
     explicit Sorted(int64_t n) : a(n), b(n) {}
-    void run(const T* x, int64_t n, bool descending = false, bool parallel = false) {
+    // Where the order of equal elements is free, `like_torch` has them as std::sort leaves them, which PyTorch uses.
+    void run(const T* x, int64_t n, bool descending = false, bool parallel = false, bool like_torch = false) {
         check(n <= int64_t(UINT32_MAX), Err::NotImplemented, "sorting more than 2^32 - 1 elements along one dimension is not supported");
         K flip = descending ? ~K(0) : K(0);
         cpu::parallel_for(n, parallel ? kGrain : n + 1, [&](int64_t begin, int64_t end) {
             for (int64_t i = begin; i < end; i++) a.data[i] = {K(sort_key(x[i]) ^ flip), uint32_t(i)};
         });
-        items = sort_keyed(a.data, b.data, n, parallel);
+        if (like_torch) std::sort(a.data, a.data + n, [](const Keyed<K>& p, const Keyed<K>& q) { return p.key < q.key; }), items = a.data;
+        else items = sort_keyed(a.data, b.data, n, parallel);
     }
 };
 
@@ -53,7 +55,9 @@ template <class F> void dispatch_ordered(const Tensor& t, F&& f) {
     });
 }
 
-ValuesIndices sort_raw(const Tensor& self, int64_t dim, bool descending);
-ValuesIndices sorted(const Tensor& self, int64_t dim, bool descending);  // recorded
+// The stable sort is the faster one and the default. Elements of 8 and 16 bits have so many equals that an order of them is
+// seen in results: unless `stable` is asked for, it is PyTorch's.
+ValuesIndices sort_raw(const Tensor& self, int64_t dim, bool descending, bool stable);
+ValuesIndices sorted(const Tensor& self, int64_t dim, bool descending, bool stable = false);  // recorded
 
 }  // namespace rl

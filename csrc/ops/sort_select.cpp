@@ -38,6 +38,7 @@ template <class K> static int64_t quick_select(Keyed<K>* a, int64_t n, int64_t k
     if (high == low + 1 && a[low].key > a[high].key) std::swap(a[low], a[high]);
     return a[k].at;
 }
+template <class K> static bool before(const Keyed<K>& a, const Keyed<K>& b) { return a.key < b.key; }
 template <class T> static int64_t kth(const T* x, int64_t n, int64_t k, Items<T>& items) {
     fill_items(x, n, items);
     return quick_select(items.data(), n, k);
@@ -49,12 +50,15 @@ template <class T> static int64_t median_of(const T* x, int64_t n, bool skip_nan
         if (is_nan(x[i])) nans++, first = i;
     if (nans && !skip_nan) return first;
     int64_t count = n - nans;
-    return count == 0 ? first : kth(x, n, (count - 1) / 2, items);
+    if (count == 0) return first;
+    fill_items(x, n, items);
+    std::nth_element(items.begin(), items.begin() + (count - 1) / 2, items.end());  // of equal ones the one that a stable sort has there, as in PyTorch
+    return items[size_t(count - 1) / 2].at;
 }
-// The most frequent value, the smallest of several; its last place.
+// The most frequent value, the smallest of several; the place that is last of its run after PyTorch's sort.
 template <class T> static int64_t mode_of(const T* x, int64_t n, Items<T>& items) {
     fill_items(x, n, items);
-    std::sort(items.begin(), items.end());
+    std::sort(items.begin(), items.end(), before<KeyOf<T>>);
     int64_t best = 0, best_count = 0;
     for (int64_t i = 0; i < n;) {
         int64_t e = i + 1;
@@ -240,6 +244,7 @@ static Tensor one_quantile(const char* op, const Tensor& self, double q, const O
 struct Quantile : Composite<Quantile> {
     SIG("quantile(Tensor self, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation='linear', Tensor? out=None) -> Tensor");
     DOC("The q-th quantiles along dim, or of all: q in [0, 1], a scalar or a vector, whose dimension comes first in the result.");
+    static constexpr bool kCastsOut = false;
     FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, const Tensor& q, const OptInt& dim, bool keepdim, const std::string& how) { return quantile("quantile", self, q, dim, keepdim, how, false); }
 };
@@ -247,6 +252,7 @@ OP(Quantile);
 struct QuantileScalar : Composite<QuantileScalar> {
     SIG("quantile.scalar(Tensor self, float q, int? dim=None, bool keepdim=False, *, str interpolation='linear', Tensor? out=None) -> Tensor");
     DOC("The q-th quantile along dim, or of all.");
+    static constexpr bool kCastsOut = false;
     FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, double q, const OptInt& dim, bool keepdim, const std::string& how) { return one_quantile("quantile", self, q, dim, keepdim, how, false); }
 };
@@ -254,6 +260,7 @@ OP(QuantileScalar);
 struct Nanquantile : Composite<Nanquantile> {
     SIG("nanquantile(Tensor self, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation='linear', Tensor? out=None) -> Tensor");
     DOC("quantile of the elements that are not NaN.");
+    static constexpr bool kCastsOut = false;
     FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, const Tensor& q, const OptInt& dim, bool keepdim, const std::string& how) { return quantile("nanquantile", self, q, dim, keepdim, how, true); }
 };
@@ -261,6 +268,7 @@ OP(Nanquantile);
 struct NanquantileScalar : Composite<NanquantileScalar> {
     SIG("nanquantile.scalar(Tensor self, float q, int? dim=None, bool keepdim=False, *, str interpolation='linear', Tensor? out=None) -> Tensor");
     DOC("quantile of the elements that are not NaN.");
+    static constexpr bool kCastsOut = false;
     FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, double q, const OptInt& dim, bool keepdim, const std::string& how) { return one_quantile("nanquantile", self, q, dim, keepdim, how, true); }
 };

@@ -84,10 +84,14 @@ OP(Reshape);
 struct AsStridedFrom : View<AsStridedFrom> {
     SIG("_as_strided(Tensor self, int[] size, int[] stride, int storage_offset, int[] from_size, int[] from_stride, int from_offset) -> Tensor");
     DOC("as_strided, told the geometry of self.");
-    FORMS(FUNCTION);
+    FORMS(FUNCTION | INPLACE);
     static Tensor forward(const Tensor& self, const Dims& size, const Dims& stride, int64_t offset, const Dims&, const Dims&, int64_t) {
         check_storage_bounds("as_strided", self->storage, self.dtype(), size, stride, offset);
         return alias(self, size, stride, offset);
+    }
+    static void into(const Tensor& out, bool, const Tensor& self, const Dims& size, const Dims& stride, int64_t offset, const Dims&, const Dims&, int64_t) {
+        check_storage_bounds("as_strided_", self->storage, self.dtype(), size, stride, offset);
+        out.set_geometry(Dims(size), Dims(stride), offset);
     }
     // Every element of the result adds its gradient at its place in memory; an input that overlaps itself shares it evenly.
     static Grads backward(Ctx& c, const Tensor& g) {
@@ -109,16 +113,19 @@ OP(AsStridedFrom);
 struct AsStrided : Composite<AsStrided> {
     SIG("as_strided(Tensor self, int[] size, int[] stride, int? storage_offset=None) -> Tensor");
     DOC("A view with given sizes, strides and offset into the storage, in elements.");
-    FORMS(FUNCTION | METHOD | INPLACE);
-    static void into(const Tensor& out, bool, const Tensor& self, const Dims& size, const Dims& stride, const OptInt& offset) {
-        Tensor r = forward(self, size, stride, offset);
-        out.set_geometry(Dims(r.sizes()), Dims(r.strides()), r->offset);
-    }
     static Tensor forward(const Tensor& self, const Dims& size, const Dims& stride, const OptInt& offset) {
         return call<AsStridedFrom>(self, size, stride, offset.value_or(self->offset), Dims(self.sizes()), Dims(self.strides()), self->offset);
     }
 };
 OP(AsStrided);
+struct AsStridedInplace : Composite<AsStridedInplace> {
+    SIG("as_strided_(Tensor(a!) self, int[] size, int[] stride, int? storage_offset=None) -> Tensor(a!)");
+    DOC("self itself gets the given sizes, strides and offset into the storage, in elements.");
+    static Tensor forward(const Tensor& self, const Dims& size, const Dims& stride, const OptInt& offset) {
+        return call_inplace<AsStridedFrom>(self, size, stride, offset.value_or(self->offset), Dims(self.sizes()), Dims(self.strides()), self->offset);
+    }
+};
+OP(AsStridedInplace);
 
 struct Expand : View<Expand> {
     SIG("expand(Tensor self, int[] size, *, bool implicit=False) -> Tensor");

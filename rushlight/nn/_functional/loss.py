@@ -170,6 +170,7 @@ def multi_margin_loss(
 
     Input (N, C) or (C,), target (N,) or ().
     """
+    _reduction.get_enum(reduction)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and weight.dim() != 1:
@@ -208,6 +209,7 @@ def multilabel_margin_loss(
 
     Input and target (N, C) or (C,); a row of target lists the labels up to its first -1.
     """
+    _reduction.get_enum(reduction)
     batch, classes = _check_multi("multilabel_margin_loss", input)
     if target.shape != input.shape:
         raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")
@@ -327,6 +329,13 @@ def linear_cross_entropy(
         raise RuntimeError(f"expected linear_bias shape {tuple(classes)}, got {tuple(linear_bias.shape)}")
     if options is not None and not hasattr(options, "chunking_method"):
         raise TypeError(f"options must be LinearCrossEntropyOptions or None, got {type(options).__name__}")
+    if len(classes) > 1 and input.dim() == 1:
+        raise RuntimeError(
+            f"K-dimensional loss defined by linear_weight shape {tuple(linear_weight.shape)} requires batched input, "
+            f"(N, {input.shape[-1]}), got unbatched input with shape {tuple(input.shape)}"
+        )
+    if ignore_index is not None and target.is_floating_point():
+        raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
     bias = None if linear_bias is None else linear_bias.reshape(-1)
     logits = _nn.linear(input, linear_weight.reshape(-1, linear_weight.shape[-1]), bias)
     logits = logits.reshape(*input.shape[:-1], *classes)

@@ -87,9 +87,9 @@ def _fractional_max_pool(
     values, where = x, rushlight.zeros(1, dtype=rushlight.int64)
     for d in range(n):
         starts = _window_starts(samples[:, :, order[d]], size[d], output[d], kernel[d])
-        index = (starts.unsqueeze(-1) + rushlight.arange(kernel[d])).flatten(2)  # (N, C, output * kernel)
+        index = starts.unsqueeze(-1) + rushlight.arange(kernel[d])  # (N, C, output, kernel)
         shape = [1] * n
-        shape[d] = -1
+        shape[d] = output[d] * kernel[d]
         index = index.reshape(x.size(0), x.size(1), *shape)
         target = list(values.shape)
         target[2 + d] = index.shape[2 + d]
