@@ -532,6 +532,27 @@ def test_other_optimizers_refuse_sparse_gradients(name):
         run(getattr(torch.optim, name), True)
 
 
+def test_grad_scaler_unscales_entries():
+    e = table(True)
+    o, scaler = torch.optim.SGD(e.parameters(), 0.1), torch.amp.GradScaler("cpu", init_scale=8.0)
+    scaler.scale(e(torch.tensor([1, 1])).sum()).backward()
+    assert e.weight.grad.to_dense()[1].tolist() == [16, 16, 16]
+    scaler.unscale_(o)
+    assert e.weight.grad.is_sparse and e.weight.grad.to_dense()[1].tolist() == [2, 2, 2]
+
+
+def test_threads_of_python_and_functional_transforms():
+    from concurrent.futures import ThreadPoolExecutor
+
+    s, d = matrix(60, 50, 500), torch.randn(50, 4, dtype=torch.float64)
+    with ThreadPoolExecutor(4) as pool:
+        for product in pool.map(lambda _: s @ d, range(16)):
+            torch.testing.assert_close(product, s.to_dense() @ d)
+    same(torch.func.grad(lambda x: torch.sparse.mm(s, x).sum())(d), torch.ones(60, 4, dtype=torch.float64).t().mm(s.to_dense()).t())
+    batch = torch.randn(3, 50, 2, dtype=torch.float64)
+    same(torch.vmap(lambda x: torch.sparse.mm(s, x))(batch), s.to_dense() @ batch)
+
+
 def test_dense_programs_do_not_load_this():
     import subprocess
 

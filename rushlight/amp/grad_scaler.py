@@ -82,8 +82,9 @@ class GradScaler:
                     continue
                 if param.grad.dtype is rushlight.float16:
                     raise ValueError("Attempting to unscale FP16 gradients.")
-                param.grad.mul_(1.0 / self._scale)
-                found = found or not bool(rushlight.isfinite(param.grad).all())
+                values = param.grad._values() if param.grad.is_sparse else param.grad
+                values.mul_(1.0 / self._scale)
+                found = found or not bool(rushlight.isfinite(values).all())
         self._stages[id(optimizer)] = OptState.UNSCALED
         self._found_inf[id(optimizer)] = found
 

@@ -245,7 +245,8 @@ def pack(pattern: Pattern, values: Tensor) -> SparseTensor:
 def values_of(s: SparseTensor) -> tuple[Pattern, Tensor]:
     """Pattern and values. Where a graph is recorded the pattern is coalesced (Note [ Two nodes for every rule ])."""
     if not (_C.is_grad_enabled() and s.requires_grad):
-        return s._pattern, s._entries
+        # entries of truth values at one place are joined by `or`, which conversions don't know
+        return coalesced(s._pattern, s._entries) if s.dtype is _C.bool else (s._pattern, s._entries)
     with no_grad():
         pattern, entries = coalesced(s._pattern, s._entries)
     return pattern, Values.apply(s, pattern, entries)
@@ -270,7 +271,7 @@ def to_dense(s: SparseTensor) -> Tensor:
         return to_dense(pack(pattern, values.to(_C.uint8))) != 0
     zeros = values.new_zeros(pattern.sizes)
     if not pattern.sparse_dim:
-        return zeros + values.sum(0)
+        return zeros + values.sum(0, dtype=values.dtype)
     return zeros.index_put_(pattern.places, values, accumulate=True)
 
 

@@ -194,6 +194,8 @@ def add(self: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 @rule("sub", "subtract")
 def sub(self: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """add of the negative."""
+    if all(isinstance(x, Tensor) and x.dtype is _C.bool for x in (self, other)):
+        raise RuntimeError("Subtraction, the `-` operator, with two bool tensors is not supported.")
     return add(self, other, alpha=-alpha)
 
 
@@ -252,10 +254,12 @@ def add_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     if not _C.can_cast(_C.result_type(self, values), self.dtype):
         raise RuntimeError(f"result type {values.dtype} can't be cast to the desired output type {self.dtype} (add_)")
     values = values.to(self.dtype)
+    if self.dtype is _C.bool:
+        return self.logical_or_(to_dense(pack(pattern, values)))
     if pattern.layout is COO and pattern.sparse_dim == 1:
         return self.index_add_(0, pattern.places[0], values, alpha=alpha)
     if not pattern.sparse_dim:
-        return self.add_(values.sum(0), alpha=alpha)
+        return self.add_(values.sum(0, dtype=values.dtype), alpha=alpha)
     return self.index_put_(pattern.places, values if alpha == 1 else values * alpha, accumulate=True)
 
 

@@ -228,7 +228,7 @@ def select(self: SparseTensor, dim: int, index: int) -> Tensor:
         return pack(pattern.renewed(pattern.index, sizes, pattern.coalesced), values.select(d - nd + 1, index))
     entries = (pattern.places[d] == index).nonzero().squeeze(1)
     if nd == 1:
-        return values[entries].sum(0)
+        return values[entries].sum(0, dtype=values.dtype)
     kept = [k for k in range(nd) if k != d]
     return _chosen(pattern, values, entries, sizes, pattern.index[kept][:, entries], pattern.coalesced)
 
