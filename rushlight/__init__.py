@@ -83,7 +83,7 @@ _SUBMODULES = {
 _ELSEWHERE = {
     "save": "serialization", "load": "serialization", "compile": "compiler", "autocast": "amp", "GradScaler": "amp",
     "get_autocast_dtype": "amp", "is_autocast_enabled": "amp", "is_autocast_cpu_enabled": "amp", "set_autocast_enabled": "amp",
-    "vmap": "func", "pdist": "nn.functional", "Storage": "storage", "UntypedStorage": "storage", "TypedStorage": "storage", "FloatStorage": "storage",
+    "vmap": "func", "pdist": "nn.functional", "lobpcg": "_lobpcg", "Storage": "storage", "UntypedStorage": "storage", "TypedStorage": "storage", "FloatStorage": "storage",
     "DoubleStorage": "storage", "LongStorage": "storage", "IntStorage": "storage", "ByteStorage": "storage", "BoolStorage": "storage",
     "sparse_coo_tensor": "sparse", "sparse_csr_tensor": "sparse", "sparse_csc_tensor": "sparse", "sparse_bsr_tensor": "sparse",
     "sparse_bsc_tensor": "sparse", "sparse_compressed_tensor": "sparse", "smm": "sparse", "hspmm": "sparse", "sspaddmm": "sparse",

@@ -1,4 +1,4 @@
-"""Decompositions that are compositions: LU with optional verdicts, low-rank approximations by random projections."""
+"""Decompositions that are compositions: LU with optional verdicts, low-rank approximations, names that have gone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from rushlight import _C
 from rushlight._C import Tensor
 
-__all__ = ["lu", "pca_lowrank", "svd_lowrank"]
+__all__ = ["eig", "lstsq", "lu", "matrix_rank", "nuclear_norm", "pca_lowrank", "solve", "svd_lowrank", "symeig"]
 
 
 def lu(A: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = None) -> Any:
@@ -43,7 +43,9 @@ def _range_basis(A: Tensor, q: int, niter: int, M: Tensor | None) -> Tensor:
     return basis
 
 
-def svd_lowrank(A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+def svd_lowrank(
+    A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """U (..., m, q), S (..., q) and V (..., n, q) with A - M nearly U diag(S) V^H, by `niter` steps of subspace iteration.
 
     M broadcasts to A (..., m, n). Draws random numbers. Source: Halko, Martinsson, Tropp, 2011, algorithm 5.1.
@@ -76,4 +78,29 @@ def pca_lowrank(A: Tensor, q: int | None = None, center: bool = True, niter: int
     return svd_lowrank(A - A.mean(-2, keepdim=True) if center else A, q, niter=niter)
 
 
+def nuclear_norm(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """Sum of the singular values: `nuclear_norm(input, keepdim)` or `nuclear_norm(input, dim, keepdim)`.
+
+    linalg.matrix_norm(input, "nuc", dim, keepdim) says the same.
+    """
+    if args and isinstance(args[0], bool):
+        args = ((-2, -1), *args)
+    return _C._linalg.matrix_norm(input, "nuc", *args, **kwargs)
+
+
+def _removed(name: str, instead: str) -> Any:
+    def gone(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(f"torch.{name} was deprecated in version 1.9 and is now removed. Use {instead}")
+
+    gone.__name__, gone.__doc__ = name, f"Removed: use {instead}"
+    return gone
+
+
+eig = _removed("eig", "torch.linalg.eig, whose results are complex")
+symeig = _removed("symeig", "torch.linalg.eigh or eigvalsh, which read the lower triangle unless told UPLO='U'")
+solve = _removed("solve", "torch.linalg.solve(A, B): the order of the arguments has changed")
+lstsq = _removed("lstsq", "torch.linalg.lstsq(A, B): the order of the arguments has changed")
+matrix_rank = _removed("matrix_rank", "torch.linalg.matrix_rank, where symmetric is called hermitian")
+for _gone in (eig, symeig, solve, lstsq):
+    setattr(Tensor, _gone.__name__, _gone)
 Tensor.lu = lu  # type: ignore[attr-defined]

@@ -344,3 +344,54 @@ def test_one_thread_and_two_give_the_same_bits():
             assert all(torch.equal(x, y) for x, y in zip(*results, strict=True))
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("method", ["basic", "ortho"])
+@pytest.mark.parametrize("largest", [True, False])
+def test_lobpcg(method, largest):
+    torch.manual_seed(0)
+    a, b = rand(24, 24), definite(24)
+    a = a + a.mT
+    expected = np.linalg.eigvalsh(a.numpy())
+    for k, n in ((1, None), (3, None), (2, 4)):
+        values, vectors = torch.lobpcg(a, k=k, n=n, largest=largest, method=method)
+        np.testing.assert_allclose(values.numpy(), expected[::-1][:k] if largest else expected[:k], rtol=1e-6)
+        np.testing.assert_allclose((a @ vectors).numpy(), (vectors * values).numpy(), atol=1e-4)
+    values, vectors = torch.lobpcg(a, k=2, B=b, largest=largest, method=method)
+    np.testing.assert_allclose((a @ vectors).numpy(), (b @ vectors * values).numpy(), atol=1e-4)
+    np.testing.assert_allclose((vectors.mT @ b @ vectors).numpy(), np.eye(2), atol=1e-6)
+    batch, _ = torch.lobpcg(torch.stack([a, 2 * a]), k=1, largest=largest, method=method)
+    np.testing.assert_allclose(batch[1].numpy(), 2 * batch[0].numpy(), rtol=1e-6)
+
+
+def test_lobpcg_preconditioner_tracker_and_gradient():
+    torch.manual_seed(0)
+    steps = {"with": 0, "without": 0}
+    a = torch.arange(1.0, 31.0, dtype=torch.float64).pow(3).diag()
+
+    def count(name):
+        return lambda worker: steps.__setitem__(name, worker.ivars["istep"])
+
+    torch.lobpcg(a, k=2, largest=False, tracker=count("without"))
+    torch.lobpcg(a, k=2, largest=False, iK=L.inv(a), tracker=count("with"))
+    assert 0 < steps["with"] < 20 < steps["without"]
+    m = rand(12, 12)
+    m = m + m.mT
+    grads = []
+    for pairs in (lambda x: torch.lobpcg(x, k=2, tol=1e-10), lambda x: tuple(t[..., -2:] for t in L.eigh(x))):
+        x = m.clone().requires_grad_()
+        values, vectors = pairs(x)
+        (values.sum() + (vectors**4).sum()).backward()
+        grads.append(x.grad)
+    np.testing.assert_allclose(grads[0].numpy(), grads[1].numpy(), atol=1e-6)
+    with pytest.raises(ValueError, match="not applicable"):
+        torch.lobpcg(torch.eye(3), k=2)
+
+
+def test_names_that_were_removed_say_so():
+    for name in ("eig", "symeig", "solve", "matrix_rank"):
+        with pytest.raises(RuntimeError, match="removed"):
+            getattr(torch, name)(torch.eye(2))
+    a = rand(2, 4, 3)
+    close(torch.nuclear_norm(a, (1, 2)), np.linalg.svd(a.numpy(), compute_uv=False).sum(-1))
+    close(torch.nuclear_norm(a[0]), np.linalg.svd(a[0].numpy(), compute_uv=False).sum())

@@ -16,7 +16,6 @@ from rushlight.nn.modules._hooks import (
     _global_buffer_registration_hooks,
     _global_module_registration_hooks,
     _global_parameter_registration_hooks,
-    any_global,
     register_module_backward_hook,
     register_module_buffer_registration_hook,
     register_module_forward_hook,
