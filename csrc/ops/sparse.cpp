@@ -85,6 +85,7 @@ struct CooMm : Op<CooMm> {
     static Tensor forward(const Tensor& rows, const Tensor& columns, const Tensor& values, const Tensor& dense, int64_t m) {
         check(dense.dim() == 2 && values.dim() == 1 && values.dtype() == dense.dtype(), "_coo_mm: values ", values.sizes(), " of ", name(values.dtype()), " and a dense matrix ", dense.sizes(), " of ", name(dense.dtype()));
         int64_t n = values.numel(), k = dense.sizes()[1];
+        if (values.is_meta() || dense.is_meta()) return empty(Dims{m, k}, dense.dtype(), Device::Meta);
         DType t = computed_in("_coo_mm", dense.dtype());
         Tensor at = checked_places("_coo_mm", rows, m, n), from = checked_places("_coo_mm", columns, dense.sizes()[0], n);
         Tensor v = cast_raw(values, t), d = cast_raw(dense, t), r = zeros(Dims{m, k}, t);
@@ -111,6 +112,7 @@ struct CooDot : Op<CooDot> {
     static Tensor forward(const Tensor& rows, const Tensor& columns, const Tensor& a, const Tensor& b) {
         check(a.dim() == 2 && b.dim() == 2 && a.sizes()[1] == b.sizes()[1] && a.dtype() == b.dtype(), "_coo_dot: matrices ", a.sizes(), " of ", name(a.dtype()), " and ", b.sizes(), " of ", name(b.dtype()));
         int64_t n = rows.numel(), k = a.sizes()[1];
+        if (a.is_meta() || b.is_meta()) return empty(Dims{n}, a.dtype(), Device::Meta);
         DType t = computed_in("_coo_dot", a.dtype());
         Tensor i = checked_places("_coo_dot", rows, a.sizes()[0], n), j = checked_places("_coo_dot", columns, b.sizes()[0], n);
         Tensor x = cast_raw(a, t), y = cast_raw(b, t), r = empty(Dims{n}, t);
@@ -137,6 +139,7 @@ struct CooDot : Op<CooDot> {
 OP(CooDot);
 
 static const int64_t* vector_of_int64(const char* op, const Tensor& t, Tensor& holder) {
+    check(!t.is_meta(), Err::NotImplemented, op, ": the result depends on data, which a meta tensor does not have");
     check(t.dim() == 1 && t.dtype() == DType::Int64, op, ": an int64 vector is expected, got ", name(t.dtype()), " of shape ", t.sizes());
     holder = contiguous(t);
     return holder.data<int64_t>();
@@ -175,6 +178,7 @@ struct CooJoin : Op<CooJoin> {
     FORMS(FUNCTION);
     NO_GRADIENT;
     static std::tuple<Tensor, Tensor> forward(const Tensor& wanted, const Tensor& keys, int64_t n) {
+        check(n >= 0 && !wanted.is_meta() && !keys.is_meta(), Err::NotImplemented, "_coo_join: data and n >= 0 are expected, got n = ", n);
         Tensor w = checked_places("_coo_join", wanted, n, wanted.numel()), k = checked_places("_coo_join", keys, n, keys.numel());
         const int64_t *want = w.data<int64_t>(), *have = k.data<int64_t>();
         std::vector<int64_t> start(size_t(n) + 1), order(size_t(k.numel()));
