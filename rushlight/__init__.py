@@ -46,6 +46,8 @@ for _name in dir(_C):
 
 from rushlight import tensor as _tensor_module  # noqa: E402
 from rushlight._contraction import *  # noqa: E402, F403
+from rushlight._numeric import *  # noqa: E402, F403
+from rushlight._spectral import *  # noqa: E402, F403
 from rushlight._decompositions import *  # noqa: E402, F403
 from rushlight.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled  # noqa: E402
 from rushlight.functional import *  # noqa: E402, F403

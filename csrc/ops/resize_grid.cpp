@@ -295,4 +295,15 @@ struct GridSample : Composite<GridSample> {
 };
 OP(GridSample);
 
+struct GridSampler2d : Composite<GridSampler2d> {
+    SIG("grid_sampler_2d(Tensor input, Tensor grid, int interpolation_mode, int padding_mode, bool align_corners) -> Tensor");
+    DOC("grid_sampler of images (N, C, H, W).");
+    FORMS(FUNCTION);
+    static Tensor forward(const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding, bool corners) {
+        check(input.dim() == 4, "grid_sampler(): expected 4D input, but got input with sizes ", input.sizes(), " (grid_sampler_2d)");
+        return call<GridSampler>(input, grid, mode, padding, corners);
+    }
+};
+OP(GridSampler2d);
+
 }  // namespace rl

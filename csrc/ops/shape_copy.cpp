@@ -77,7 +77,13 @@ RL_COPY(AsStridedCopy, "as_strided_copy(Tensor self, int[] size, int[] stride, i
 RL_COPY(DiagonalCopy, "diagonal_copy(Tensor self, int offset=0, int dim1=0, int dim2=1, *, Tensor? out=None) -> Tensor", (const Tensor& self, int64_t offset, int64_t dim1, int64_t dim2), diagonal(self, offset, dim1, dim2));
 RL_COPY(ExpandCopy, "expand_copy(Tensor self, int[] size, *, bool implicit=False, Tensor? out=None) -> Tensor", (const Tensor& self, const Dims& size, bool), contiguous_op(expand(self, size)));
 RL_COPY(PermuteCopy, "permute_copy(Tensor self, int[] dims, *, Tensor? out=None) -> Tensor", (const Tensor& self, const Dims& dims), permute(self, dims));
-RL_COPY(NarrowCopy, "narrow_copy(Tensor self, int dim, int start, int length, *, Tensor? out=None) -> Tensor", (const Tensor& self, int64_t dim, int64_t start, int64_t length), narrow(self, dim, start, length));
+struct NarrowCopy : Composite<NarrowCopy> {
+    SIG("narrow_copy(Tensor self, int dim, int start, int length, *, Tensor? out=None) -> Tensor");
+    DOC("As narrow, in memory of its own.");
+    FORMS(FUNCTION | METHOD | OUT);
+    static Tensor forward(const Tensor& self, int64_t dim, int64_t start, int64_t length) { return clone(narrow(self, dim, start, length)); }
+};
+OP(NarrowCopy);
 RL_COPY(SelectCopy, "select_copy.int(Tensor self, int dim, int index, *, Tensor? out=None) -> Tensor", (const Tensor& self, int64_t dim, int64_t index), select(self, dim, index));
 RL_COPY(SliceCopy, "slice_copy.Tensor(Tensor self, int dim=0, int? start=None, int? end=None, int step=1, *, Tensor? out=None) -> Tensor",
         (const Tensor& self, int64_t dim, const OptInt& start, const OptInt& end, int64_t step), slice(self, dim, start, end, step));
