@@ -14,7 +14,7 @@ __all__ = ["gradient", "hash_tensor", "unravel_index"]
 def gradient(
     input: Tensor,
     *,
-    spacing: float | Tensor | Sequence[float | Tensor] = 1,
+    spacing: float | Tensor | Sequence[float | Tensor] | None = 1,
     dim: int | Sequence[int] | None = None,
     edge_order: int = 1,
 ) -> tuple[Tensor, ...]:
@@ -29,7 +29,7 @@ def gradient(
     if len(set(dims)) != len(dims):
         raise RuntimeError("dim 0 appears multiple times in the list of dims")
     each = isinstance(spacing, (list, tuple))
-    steps: list[Any] = list(spacing) if each else [spacing] * len(dims)  # type: ignore[arg-type]
+    steps: list[Any] = list(spacing) if each else [1 if spacing is None else spacing] * len(dims)  # type: ignore[arg-type]
     if len(steps) != len(dims):
         raise RuntimeError(
             f"rushlight.gradient expected spacing to be unspecified, a scalar, or a list of length equal to the number of "

@@ -193,10 +193,8 @@ def istft(
     pieces = x.transpose(1, 2)
     if return_complex:
         pieces = rushlight.fft.ifft(pieces, dim=-1, norm=norm)
-    elif onesided:
-        pieces = rushlight.fft.irfft(pieces, n_fft, dim=-1, norm=norm)
-    else:
-        pieces = rushlight.real(rushlight.fft.ifft(pieces, dim=-1, norm=norm))
+    else:  # of a real signal's whole spectrum the first half says it all
+        pieces = rushlight.fft.irfft(pieces[..., : n_fft // 2 + 1], n_fft, dim=-1, norm=norm)
     total = n_fft + hop * (frames - 1)
     signal = _overlapped(pieces * weights, total, hop)
     envelope = _overlapped((weights * weights).expand(1, frames, n_fft), total, hop)

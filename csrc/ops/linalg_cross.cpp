@@ -21,7 +21,7 @@ struct LinalgCross : Composite<LinalgCross> {
             int64_t j = (i + 1) % 3, k = (i + 2) % 3;
             parts[i] = sub(mul(component(a, d, j), component(b, d, k)), mul(component(a, d, k), component(b, d, j)));
         }
-        return cat({parts[0], parts[1], parts[2]}, d);
+        return cat(Tensors{parts[0], parts[1], parts[2]}, d);
     }
 };
 OP(LinalgCross);
@@ -48,12 +48,12 @@ struct Vander : Composite<Vander> {
         int64_t n = N ? *N : x.dim() ? x.size(-1) : 1;
         check(n > 1, "N must be greater than 1. (linalg.vander: N is ", n, ")");
         Tensor t = is_integral(x.dtype()) || x.dtype() == DType::Bool ? to(x, DType::Int64) : x;
-        Dims column = t.sizes();
+        Dims column = t.dim() ? t.sizes() : Dims{1};
         column.push_back(1);
         Tensor base = reshape(t, column);
         Tensors powers{ones(column, t.dtype(), t.device()), base};
         for (int64_t i = 2; i < n; i++) powers.push_back(mul(powers.back(), base));
-        return cat(powers, -1);
+        return cat(powers, int64_t(-1));
     }
 };
 OP(Vander);

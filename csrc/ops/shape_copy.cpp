@@ -81,7 +81,14 @@ struct NarrowCopy : Composite<NarrowCopy> {
     SIG("narrow_copy(Tensor self, int dim, int start, int length, *, Tensor? out=None) -> Tensor");
     DOC("As narrow, in memory of its own.");
     FORMS(FUNCTION | METHOD | OUT);
-    static Tensor forward(const Tensor& self, int64_t dim, int64_t start, int64_t length) { return clone(narrow(self, dim, start, length)); }
+    static Tensor forward(const Tensor& self, int64_t dim, int64_t start, int64_t length) {
+        check(self.dim() > 0, "narrow() cannot be applied to a 0-dim tensor. (narrow_copy)");
+        check(dim < self.dim(), "narrow_copy(): dim ", dim, " is not below the number of dimensions, ", self.dim());
+        narrow(self, dim, start, 0);  // says where dim or start is out of range
+        int64_t n = self.size(dim), first = start < 0 ? start + n : start;
+        check(length >= 0 && first + length <= n, "start (", start, ") + length (", length, ") exceeds dimension size (", n, "). (narrow_copy)");
+        return clone(narrow(self, dim, start, length));
+    }
 };
 OP(NarrowCopy);
 RL_COPY(SelectCopy, "select_copy.int(Tensor self, int dim, int index, *, Tensor? out=None) -> Tensor", (const Tensor& self, int64_t dim, int64_t index), select(self, dim, index));
