@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 from rushlight import _C
@@ -81,11 +83,27 @@ class _Disabled:
         _C._set_function_modes(self.before)
 
 
+def _own(func: Callable) -> Callable | None:
+    """func; where it is PyTorch's own, which hands a call with tensors that aren't its own over to them, the function
+    of that name here, or None."""
+    package = __name__.partition(".")[0]
+    module = getattr(func, "__module__", None) or ""
+    foreign = isinstance(func, (FunctionType, BuiltinFunctionType)) and module.partition(".")[0] == "torch"
+    if not foreign or package == "torch":  # the alias renames this package
+        return func
+    here = sys.modules[package]
+    for home in (here.nn.functional, here, here.linalg, here.special):
+        if hasattr(home, func.__name__):
+            return getattr(home, func.__name__)
+    return None
+
+
 def _default_torch_function(
     cls: type, func: Callable, types: tuple, args: tuple = (), kwargs: dict[str, Any] | None = None
 ) -> Any:
     """What Tensor itself does: calls func and returns its results in the subclass."""
-    if not all(issubclass(cls, t) for t in types):
+    own = _own(func)
+    if own is None or not all(issubclass(cls, t) for t in types):
         return NotImplemented
     plain = {id(v): v for v in _flat([*args, *(kwargs or {}).values()])}
 
@@ -98,7 +116,7 @@ def _default_torch_function(
             return type(value)(lower(v) for v in value)
         return value
 
-    result = func(*[lower(a) for a in args], **{k: lower(v) for k, v in (kwargs or {}).items()})
+    result = own(*[lower(a) for a in args], **{k: lower(v) for k, v in (kwargs or {}).items()})
     name = getattr(func, "__name__", "")
     if name.endswith("_") and not name.endswith("__") and args and isinstance(args[0], Tensor):
         return args[0]

@@ -207,6 +207,25 @@ def register_post_accumulate_grad_hook(self: Tensor, hook: Callable) -> Any:
 
 
 @_method
+def __rdiv__(self: Tensor, other: Any) -> Tensor:
+    """other / self under its old name."""
+    return self.reciprocal() * other
+
+
+def _register_node_hook(self: _C.Node, fn: Callable) -> Any:
+    """Calls fn(grad_inputs, grad_outputs) after the node; a tuple that it returns replaces grad_inputs."""
+    return _add_hook(self._hooks("post"), fn)
+
+
+def _register_node_prehook(self: _C.Node, fn: Callable) -> Any:
+    """Calls fn(grad_outputs) before the node; a tuple that it returns replaces grad_outputs."""
+    return _add_hook(self._hooks("pre"), fn)
+
+
+_C.Node.register_hook, _C.Node.register_prehook = _register_node_hook, _register_node_prehook
+
+
+@_method
 def retain_grad(self: Tensor) -> None:
     """Keeps the gradient of this result in `.grad` too."""
     _C._retain_grad(self)

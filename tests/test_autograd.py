@@ -396,3 +396,19 @@ def test_errors_of_backward():
         (torch.ones(2, requires_grad=True) * 1).backward(torch.ones(3))
     with pytest.raises(RuntimeError, match="floating point and complex"):
         torch.ones(2, dtype=torch.int64).requires_grad_()
+
+
+def test_hooks_on_nodes_see_and_replace_gradients():
+    x = torch.ones(2, requires_grad=True)
+    y = x * 3
+    seen = []
+    pre = y.grad_fn.register_prehook(lambda outs: (outs[0] * 5,))
+    post = y.grad_fn.register_hook(lambda ins, outs: seen.append((ins[0].tolist(), ins[1], outs[0].tolist())))
+    twice = y.grad_fn.register_hook(lambda ins, outs: (ins[0] * 2, None))
+    y.sum().backward(retain_graph=True)
+    assert seen == [([15, 15], None, [5, 5])] and x.grad.tolist() == [30, 30]
+    for handle in (pre, post, twice):
+        handle.remove()
+    x.grad = None
+    y.sum().backward()
+    assert len(seen) == 1 and x.grad.tolist() == [3, 3]

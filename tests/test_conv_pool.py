@@ -293,3 +293,19 @@ def test_ctc_sums_over_all_paths():
     logits = rand(4, 2, 3, grad=True)
     assert gradcheck(lambda x: F.ctc_loss(x.log_softmax(2), torch.tensor([[1, 2], [2, 2]]), [4, 3], [2, 1]), (logits,))
     assert F.ctc_loss(log_probs, torch.tensor([[1, 1]]), [1], [2], reduction="none", zero_infinity=True).item() == 0
+
+
+# Recorded from PyTorch 2.13: each pass in fixed point, rounded to bytes.
+BYTES = {
+    ("bilinear", (3, 7), False): [[31, 52, 66, 62, 88, 115, 136], [150, 171, 161, 96, 122, 94, 42], [55, 76, 103, 129, 155, 164, 160]],
+    ("bilinear", (2, 3), True): [[112, 84, 97], [110, 139, 127]],
+    ("bicubic", (3, 7), False): [[27, 50, 66, 61, 83, 118, 142], [170, 207, 183, 96, 131, 88, 15], [49, 70, 102, 130, 160, 169, 165]],
+    ("bicubic", (2, 3), True): [[114, 79, 93], [108, 149, 129]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("mode", "size", "antialias"), BYTES)
+def test_images_of_bytes_are_resized_as_pytorch_does(mode, size, antialias):
+    x = torch.tensor([i * 37 % 256 for i in range(20)], dtype=torch.uint8).reshape(1, 1, 4, 5)
+    r = F.interpolate(x, size, mode=mode, antialias=antialias)
+    assert r.dtype is torch.uint8 and r[0, 0].tolist() == BYTES[mode, size, antialias]

@@ -234,3 +234,10 @@ def test_copies_by_the_standard_library():
     x = torch.arange(3.0)
     assert copy.deepcopy(x).data_ptr() != x.data_ptr()
     assert pickle.loads(pickle.dumps(x)).tolist() == x.tolist()
+
+
+def test_to_takes_none_for_a_device():
+    x = torch.ones(2)
+    assert x.to(None) is x and x.to(None, torch.float64).dtype is torch.float64
+    assert x.to(None, torch.float64, True).dtype is torch.float64
+    assert x.to(None, torch.float64, non_blocking=True).dtype is torch.float64

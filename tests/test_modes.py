@@ -109,3 +109,18 @@ def test_device_as_a_context():
     with torch.device("meta"):
         assert torch.empty(3).is_meta
     assert not torch.empty(3).is_meta
+
+
+def test_functions_of_another_torch_are_answered_by_name():
+    """PyTorch hands a call with tensors that aren't its own over to `__torch_function__`, with its own function."""
+
+    def relu(input, inplace=False):
+        raise AssertionError("the other package's function was called")
+
+    def no_such_name(input):
+        raise AssertionError("the other package's function was called")
+
+    relu.__module__ = no_such_name.__module__ = "torch.nn.functional"
+    x = torch.tensor([-1.0, 2.0])
+    assert torch.Tensor.__torch_function__(relu, (torch.Tensor,), (x,), {}).tolist() == [0, 2]
+    assert torch.Tensor.__torch_function__(no_such_name, (torch.Tensor,), (x,), {}) is NotImplemented

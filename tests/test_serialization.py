@@ -1,6 +1,7 @@
 """Files: PyTorch's load here, ours keep everything, and nothing in a file is ever executed by default."""
 
 import collections
+import copy
 import io
 import os
 import pickle
@@ -328,3 +329,8 @@ def test_storages():
 def test_values_of_the_core_pickle_without_another_torch(obj):
     data = pickle.dumps(obj)
     assert pickle.loads(data) == obj and b"rushlight" in data
+
+
+@pytest.mark.parametrize("f", [torch.add, torch.nn.functional.relu, torch.nn.functional.celu_, torch.special.expit, torch.Tensor.add], ids=str)
+def test_operators_pickle_and_copy_as_themselves(f):
+    assert pickle.loads(pickle.dumps(f)) is f and copy.copy(f) is f and copy.deepcopy(f) is f

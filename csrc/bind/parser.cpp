@@ -344,7 +344,11 @@ PyObject* get_module(PyObject* self, void*) {
     auto* c = (OpCallable*)self;
     const std::string& ns = c->set->ns;
     if (c->method) return PyUnicode_FromString("torch._C");
-    return PyUnicode_FromString(ns.empty() ? "torch" : ns == "nn" ? "torch.nn.functional" : ("torch." + ns).c_str());
+    PyObject* package = PyObject_GetAttrString((PyObject*)TensorType, "__module__");  // pickles name functions by it: "rushlight", or "torch" under the alias
+    if (!package) return nullptr;
+    PyObject* r = PyUnicode_FromFormat(ns.empty() ? "%U" : ns == "nn" ? "%U.nn.functional" : "%U.%s", package, ns.c_str());
+    Py_DECREF(package);
+    return r;
 }
 PyObject* get_doc(PyObject* self, void*) {
     auto* c = (OpCallable*)self;

@@ -116,10 +116,10 @@ static Tensor to_impl(const Tensor& self, const OptDType& dtype, const OptDevice
     return call<ToCopy>(self, dtype, nullptr, same_device ? OptDevice() : device, OptBool(), false, format);
 }
 struct ToDevice : Composite<ToDevice> {
-    SIG("to.device(Tensor self, Device device, ScalarType? dtype=None, bool non_blocking=False, bool copy=False, *, MemoryFormat? memory_format=None) -> Tensor");
+    SIG("to.device(Tensor self, Device? device, ScalarType? dtype=None, bool non_blocking=False, bool copy=False, *, MemoryFormat? memory_format=None) -> Tensor");
     DOC("self with another device, dtype or memory order; self itself where nothing changes.");
     FORMS(METHOD);
-    static Tensor forward(const Tensor& self, Device device, const OptDType& dtype, bool, bool copy, const OptFormat& format) { return to_impl(self, dtype, device, copy, format); }
+    static Tensor forward(const Tensor& self, const OptDevice& device, const OptDType& dtype, bool, bool copy, const OptFormat& format) { return to_impl(self, dtype, device, copy, format); }
 };
 struct ToDType : Composite<ToDType> {
     SIG("to.dtype(Tensor self, ScalarType dtype, bool non_blocking=False, bool copy=False, *, MemoryFormat? memory_format=None) -> Tensor");

@@ -352,6 +352,7 @@ NN(NnElu, "nn::elu(Tensor input, Scalar alpha=1.0, bool inplace=False) -> Tensor
 NN(NnEluInplace, "nn::elu_(Tensor input, Scalar alpha=1.0) -> Tensor", "elu in place.", (const Tensor& x, const Scalar& alpha), apply<Elu>(x, true, alpha, Scalar(1.0), Scalar(1.0)));
 NN(NnSelu, "nn::selu(Tensor input, bool inplace=False) -> Tensor", "Scaled exponential linear unit (Klambauer et al., 2017).", (const Tensor& x, bool inplace),
    apply<Elu>(x, inplace, Scalar(kSeluAlpha), Scalar(kSeluScale), Scalar(1.0)));
+NN(NnSeluInplace, "nn::selu_(Tensor input) -> Tensor", "selu in place.", (const Tensor& x), apply<Elu>(x, true, Scalar(kSeluAlpha), Scalar(kSeluScale), Scalar(1.0)));
 NN(TorchSelu, "selu(Tensor self) -> Tensor", "Scaled exponential linear unit (Klambauer et al., 2017).", (const Tensor& x), apply<Elu>(x, false, Scalar(kSeluAlpha), Scalar(kSeluScale), Scalar(1.0)));
 NN(TorchSeluInplace, "selu_(Tensor self) -> Tensor", "selu in place.", (const Tensor& x), apply<Elu>(x, true, Scalar(kSeluAlpha), Scalar(kSeluScale), Scalar(1.0)));
 
@@ -361,6 +362,7 @@ static Tensor celu(const Tensor& x, const Scalar& alpha, bool inplace) {
 }
 NN(NnCelu, "nn::celu(Tensor input, Scalar alpha=1.0, bool inplace=False) -> Tensor", "Continuously differentiable exponential linear unit (Barron, 2017).",
    (const Tensor& x, const Scalar& alpha, bool inplace), celu(x, alpha, inplace));
+NN(NnCeluInplace, "nn::celu_(Tensor input, Scalar alpha=1.0) -> Tensor", "celu in place.", (const Tensor& x, const Scalar& alpha), celu(x, alpha, true));
 NN(TorchCelu, "celu(Tensor self, Scalar alpha=1.0) -> Tensor", "Continuously differentiable exponential linear unit (Barron, 2017).", (const Tensor& x, const Scalar& alpha), celu(x, alpha, false));
 NN(TorchCeluInplace, "celu_(Tensor self, Scalar alpha=1.0) -> Tensor", "celu in place.", (const Tensor& x, const Scalar& alpha), celu(x, alpha, true));
 

@@ -1,5 +1,6 @@
 // Resizing of images. Every method is separable: along each dimension a result is a weighted sum of a few inputs, so one
 // linear operator along one dimension and its transpose do for all of them.
+#include <algorithm>
 #include <cmath>
 
 #include "cpu/parallel.h"
@@ -147,6 +148,51 @@ Tensor apply_taps(const Tensor& self, int64_t d, int64_t size, int64_t kernel, b
     else run(Tag<double>{});
     return r;
 }
+
+// Images of bytes keep to bytes: weights in fixed point with as many bits as 16 hold, along the rows first, each pass
+// rounded (as Pillow does it, and PyTorch after it).
+struct FixedTaps {
+    Taps taps;
+    std::vector<int32_t> weight;
+    int bits = 0;
+    explicit FixedTaps(Taps t) : taps(std::move(t)), weight(taps.weight.size(), 0) {
+        std::vector<double> merged(weight.size(), 0.0);  // inputs beyond an edge are the edge: one weight for all of them
+        for (size_t i = 0; i < merged.size(); i++) {
+            size_t first = i / size_t(taps.taps) * size_t(taps.taps);
+            while (taps.index[first] != taps.index[i]) first++;
+            merged[first] += taps.weight[i];
+        }
+        double largest = merged.empty() ? 0 : *std::max_element(merged.begin(), merged.end());
+        while (bits < 22 && int64_t(0.5 + largest * double(int64_t(1) << (bits + 1))) < (1 << 15)) bits++;
+        for (size_t i = 0; i < merged.size(); i++) weight[i] = int32_t(std::trunc(merged[i] * double(1 << bits) + (merged[i] < 0 ? -0.5 : 0.5)));
+    }
+};
+Tensor resized_bytes(const Tensor& x, int64_t d, int64_t out, Kernel kernel, bool align, double scale) {
+    Dims sizes = x.sizes();
+    int64_t in = sizes[size_t(d)];
+    sizes[size_t(d)] = out;
+    Tensor r = empty(sizes, DType::UInt8, x.device());
+    if (r.is_meta()) return r;
+    FixedTaps t(make_taps(kernel, in, out, align, scale));
+    Tensor from = contiguous(x);
+    Lines l(sizes, d, false);
+    const uint8_t* p = from.data<uint8_t>();
+    uint8_t* q = r.data<uint8_t>();
+    int64_t taps = t.taps.taps;
+    int32_t half = t.bits ? 1 << (t.bits - 1) : 0;
+    cpu::parallel_for(l.outer * out, std::max<int64_t>(1, kGrain / (l.inner * taps)), [&](int64_t begin, int64_t end) {
+        for (int64_t row = begin; row < end; row++) {
+            const int64_t* index = &t.taps.index[size_t(row % out * taps)];
+            const int32_t* weight = &t.weight[size_t(row % out * taps)];
+            for (int64_t j = 0; j < l.inner; j++) {
+                int32_t sum = half;
+                for (int64_t k = 0; k < taps; k++) sum += weight[k] * p[(row / out * in + index[k]) * l.inner + j];
+                q[row * l.inner + j] = uint8_t(std::clamp<int32_t>(sum >> t.bits, 0, 255));
+            }
+        }
+    });
+    return r;
+}
 }  // namespace
 
 struct InterpolateBackward;
@@ -204,16 +250,18 @@ struct Interpolate : Composite<Interpolate> {
     }
     static Tensor resized(const Tensor& input, const Dims& output, const Floats& factors, Kernel kernel, bool align) {
         DType t = input.dtype();
-        bool one_tap = kernel == Kernel::Nearest || kernel == Kernel::NearestExact;
-        Tensor r = t == DType::Float32 || t == DType::Float64 ? input : to(input, DType::Float32);
-        for (size_t i = 0; i < output.size(); i++) {
+        bool one_tap = kernel == Kernel::Nearest || kernel == Kernel::NearestExact, bytes = t == DType::UInt8 && !one_tap && output.size() == 2;
+        Tensor r = t == DType::Float32 || t == DType::Float64 || bytes ? input : to(input, DType::Float32);
+        for (size_t step = 0; step < output.size(); step++) {
+            size_t i = bytes ? output.size() - 1 - step : step;
             int64_t in = input.sizes()[i + 2], out = output[i];
             double scale = align && !one_tap ? (out > 1 ? double(in - 1) / double(out - 1) : 0) : !factors.empty() && factors[i] > 0 ? 1 / factors[i] : double(in) / double(out);
-            if (in == out && factors.empty()) continue;
+            if (in == out && (factors.empty() || bytes)) continue;
             if (one_tap) scale = !factors.empty() && factors[i] > 0 ? double(float(1 / factors[i])) : double(float(in) / float(out));
-            r = call<Interpolate1>(r, int64_t(i) + 2, out, int64_t(kernel), align, scale);
+            r = bytes ? resized_bytes(r, int64_t(i) + 2, out, kernel, align, scale) : call<Interpolate1>(r, int64_t(i) + 2, out, int64_t(kernel), align, scale);
         }
         if (r.is(input)) return clone(input);
+        if (bytes) return r;
         if (t == DType::UInt8) r = to(clamp(rounded(r), OptScalar(Scalar(0)), OptScalar(Scalar(255))), t);
         return r.dtype() == t ? r : to(r, t);
     }
