@@ -395,3 +395,22 @@ def test_names_that_were_removed_say_so():
     a = rand(2, 4, 3)
     close(torch.nuclear_norm(a, (1, 2)), np.linalg.svd(a.numpy(), compute_uv=False).sum(-1))
     close(torch.nuclear_norm(a[0]), np.linalg.svd(a[0].numpy(), compute_uv=False).sum())
+
+
+def test_factors_under_vmap_and_strided_pivots():
+    from rushlight.func import grad, vmap
+
+    a, b = rand(4, 3, 3), rand(4, 3, 2)
+    functions = [
+        lambda x, y: L.lu(x)[2].sum(),
+        lambda x, y: L.lu_factor(x)[0].sum(),
+        lambda x, y: L.lu_solve(*L.lu_factor(x), y).sum(),
+        lambda x, y: L.solve(x, y).sum(),
+        lambda x, y: torch.lu_unpack(*L.lu_factor(x))[1].sum(),
+    ]
+    for f in functions:
+        close(vmap(f)(a, b), torch.stack([f(a[i], b[i]) for i in range(4)]))
+        close(vmap(grad(f))(a, b), torch.stack([grad(f)(a[i], b[i]) for i in range(4)]))
+    lu, pivots = L.lu_factor(a)
+    p, lower, upper = torch.lu_unpack(lu, pivots.T.contiguous().T)
+    close(p @ lower @ upper, a)

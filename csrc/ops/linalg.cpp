@@ -137,22 +137,30 @@ static std::vector<int64_t> row_order(const int32_t* pivots, int64_t k, int64_t 
     return order;
 }
 
-Tensor permutation(const Tensor& pivots, int64_t m, DType t) {
-    Dims batch(Ints(pivots.sizes()).first(size_t(pivots.dim() - 1)));
-    int64_t k = pivots.size(-1), count = product(Ints(batch));
-    Tensor r = zeros(matrices(batch, m, m), t, pivots.device());
-    if (r.is_meta()) return r;
-    Tensor p = cast_raw(pivots, DType::Int32);
-    for (int64_t i = 0; i < count * k; i++) check(p.data<int32_t>()[i] >= 1 && p.data<int32_t>()[i] <= m, "Pivots given to lu_solve must all be greater or equal to 1. Did you properly pass the result of lu_factor?");
-    dispatch_lapack(t, [&](auto tag) {
-        using T = typename decltype(tag)::type;
-        for (int64_t b = 0; b < count; b++) {
-            auto order = row_order(p.data<int32_t>() + b * k, k, m);
-            for (int64_t i = 0; i < m; i++) r.data<T>()[(b * m + order[size_t(i)]) * m + i] = T(1);
-        }
-    });
-    return r;
-}
+struct LuPermutation : Op<LuPermutation> {
+    SIG("_linalg_permutation(Tensor pivots, int m, ScalarType dtype) -> Tensor");
+    DOC("The m by m matrix P of A = P L U from the pivots of linalg.lu_factor.");
+    FORMS(FUNCTION);
+    NO_GRADIENT;
+    static Tensor forward(const Tensor& pivots, int64_t m, const DType& t) {
+        Dims batch(Ints(pivots.sizes()).first(size_t(pivots.dim() - 1)));
+        int64_t k = pivots.size(-1), count = product(Ints(batch));
+        Tensor r = zeros(matrices(batch, m, m), t, pivots.device());
+        if (r.is_meta()) return r;
+        Tensor p = contiguous(cast_raw(pivots, DType::Int32));
+        for (int64_t i = 0; i < count * k; i++) check(p.data<int32_t>()[i] >= 1 && p.data<int32_t>()[i] <= m, "Pivots given to lu_solve must all be greater or equal to 1. Did you properly pass the result of lu_factor?");
+        dispatch_lapack(t, [&](auto tag) {
+            using T = typename decltype(tag)::type;
+            for (int64_t b = 0; b < count; b++) {
+                auto order = row_order(p.data<int32_t>() + b * k, k, m);
+                for (int64_t i = 0; i < m; i++) r.data<T>()[(b * m + order[size_t(i)]) * m + i] = T(1);
+            }
+        });
+        return r;
+    }
+};
+OP(LuPermutation);
+Tensor permutation(const Tensor& pivots, int64_t m, DType t) { return call<LuPermutation>(pivots, m, t); }
 
 struct LuFactorEx : Op<LuFactorEx> {
     SIG("linalg::lu_factor_ex(Tensor A, *, bool pivot=True, bool check_errors=False, Tensor[]? out=None) -> (Tensor LU, Tensor pivots, Tensor info)");
@@ -188,7 +196,7 @@ struct LuFactorEx : Op<LuFactorEx> {
         if (m < n) r = cat(Tensors{r, rest}, int64_t(-1));
         if (m > n) r = cat(Tensors{r, rest}, int64_t(-2));
         // The graph keeps no integers, so the pivots are found again.
-        return {matmul(permutation(factor(c.in<0>()).pivots, m, g.dtype()), r)};
+        return {matmul(permutation(std::get<1>(call<LuFactorEx>(detach(c.in<0>()), true, false)), m, g.dtype()), r)};
     }
 };
 OP(LuFactorEx);

@@ -92,7 +92,7 @@ Tensor svdvals(const Tensor& a);
 Tensor pinv(const Tensor& a);
 // Raises in the name of op if a loss depends on the phase of complex vectors, which is free: d their gradient's diagonal.
 void check_phase(const char* op, const char* vectors, const Tensor& d);
-Tensor permutation(const Tensor& pivots, int64_t m, DType t);  // the matrix P of a = P L U, by raw values
+Tensor permutation(const Tensor& pivots, int64_t m, DType t);  // the matrix P of a = P L U
 Tensor product_m(const Tensor& a, const Tensor& b);            // matmul
 inline Tensor column(const Tensor& v) { return unsqueeze(v, -1); }
 inline Tensor row(const Tensor& v) { return unsqueeze(v, -2); }
