@@ -186,6 +186,109 @@ RL_BODY void orgqr(int m, int columns, int k, const T* v, const T* tau, T* q) {
     for (int i = std::min(k, columns); i-- > 0;)
         for (int l = i; l < columns; l++) reflect(m - i, tau[i], v + i * m + i, q + l * m + i);
 }
+
+// ---- symmetric eigenvalues: a tridiagonal form by Householder's reflections, then implicit QL steps with Wilkinson's
+// shift (Golub and Van Loan, Matrix Computations, 8.3). The tridiagonal numbers are double for float, too.
+
+// a (both triangles) to diagonal d and subdiagonal e; reflector j stays below the subdiagonal of column j, tau beside it.
+template <class T>
+RL_BODY void tridiagonal(int n, T* a, double* d, double* e, T* tau) {
+    T p[kSmallEigh];
+    for (int j = 0; j + 2 < n; j++) {
+        T *v = a + j * n + j + 1, *rest = a + (j + 1) * n + j + 1;
+        int m = n - j - 1;
+        double square = 0, head = v[0];
+        for (int i = 1; i < m; i++) square += double(v[i]) * double(v[i]);
+        tau[j] = 0, e[j] = head;
+        if (square == 0) continue;
+        double beta = -std::copysign(std::sqrt(square + head * head), head);
+        e[j] = beta, tau[j] = T((beta - head) / beta);
+        T scale = T(1 / (head - beta));
+        for (int i = 1; i < m; i++) v[i] *= scale;
+        v[0] = 1;
+        std::fill_n(p, m, T(0));
+        for (int l = 0; l < m; l++) subtract(m, -v[l] * tau[j], rest + l * n, p);
+        subtract(m, tau[j] / 2 * dot(m, p, v), v, p);
+        for (int l = 0; l < m; l++) {  // rest -= v p^T + p v^T
+            T *column = rest + l * n, x = p[l], y = v[l];
+            for (int i = 0; i < m; i++) column[i] -= v[i] * x + p[i] * y;
+        }
+    }
+    for (int j = 0; j < n; j++) d[j] = a[j * n + j];
+    if (n > 1) e[n - 2] = a[(n - 2) * n + n - 1];
+    e[n - 1] = 0;
+}
+template <class T>
+RL_BODY void rotate(int n, T c, T s, T* __restrict x, T* __restrict y) {
+    for (int i = 0; i < n; i++) {
+        T f = y[i];
+        y[i] = s * x[i] + c * f;
+        x[i] = c * x[i] - s * f;
+    }
+}
+template <class T>
+RL_BODY bool ql_steps(int n, double* d, double* e, T* q) {
+    constexpr double eps = std::numeric_limits<double>::epsilon();
+    for (int l = 0; l < n; l++)
+        for (int round = 0;; round++) {
+            int m = l;
+            while (m + 1 < n && std::abs(e[m]) > eps * (std::abs(d[m]) + std::abs(d[m + 1]))) m++;
+            if (m == l) break;
+            if (round == 60) return false;
+            double g = (d[l + 1] - d[l]) / (2 * e[l]), r = std::sqrt(g * g + 1);
+            g = d[m] - d[l] + e[l] / (g + std::copysign(r, g));
+            double s = 1, c = 1, p = 0;
+            int i = m - 1;
+            for (; i >= l; i--) {
+                double f = s * e[i], b = c * e[i];
+                r = std::sqrt(f * f + g * g);
+                e[i + 1] = r;
+                if (r == 0) {  // the chase ends early
+                    d[i + 1] -= p, e[m] = 0;
+                    break;
+                }
+                s = f / r, c = g / r;
+                g = d[i + 1] - p;
+                r = (d[i] - g) * s + 2 * c * b;
+                p = s * r;
+                d[i + 1] = g + p;
+                g = c * r - b;
+                if (q) rotate(n, T(c), T(s), q + i * n, q + (i + 1) * n);
+            }
+            if (i >= l) continue;
+            d[l] -= p, e[l] = g, e[m] = 0;
+        }
+    return true;
+}
+template <class T>
+RL_BODY bool syev(bool upper, bool vectors, int n, T* a, T* w) {
+    T work[kSmallEigh * kSmallEigh], tau[kSmallEigh], q[kSmallEigh * kSmallEigh];
+    double d[kSmallEigh], e[kSmallEigh], largest = 0;
+    for (int j = 0; j < n; j++)
+        for (int i = 0; i <= j; i++) {
+            T v = upper ? a[j * n + i] : a[i * n + j];
+            work[j * n + i] = work[i * n + j] = v;
+            largest = std::max(largest, double(std::abs(v)));
+        }
+    constexpr double limit = sizeof(T) == 4 ? 1e15 : 1e120;
+    if (largest != 0 && !(largest > 1 / limit && largest < limit)) return false;
+    tridiagonal(n, work, d, e, tau);
+    if (vectors) {
+        std::fill_n(q, n * n, T(0));
+        for (int j = 0; j < n; j++) q[j * n + j] = 1;
+        for (int j = n - 2; j-- > 0;)
+            for (int l = j + 1; l < n; l++) reflect(n - j - 1, tau[j], work + j * n + j + 1, q + l * n + j + 1);
+    }
+    if (!ql_steps(n, d, e, vectors ? q : nullptr)) return false;
+    int order[kSmallEigh];
+    for (int j = 0; j < n; j++) order[j] = j;
+    std::stable_sort(order, order + n, [&](int x, int y) { return d[x] < d[y]; });
+    for (int j = 0; j < n; j++) {
+        w[j] = T(d[order[j]]);
+        if (vectors) std::copy_n(q + order[j] * n, n, a + j * n);
+    }
+    return true;
+}
 }  // namespace
 
 // The commonest orders are compiled apart, without loops.
@@ -216,6 +319,13 @@ RL_SMALL_LAPACK(float)
 RL_SMALL_LAPACK(double)
 RL_SMALL_LAPACK(std::complex<float>)
 RL_SMALL_LAPACK(std::complex<double>)
+
+#define RL_SMALL_EIGH(T)                                                                \
+    RL_CLONES bool small_syev(bool upper, bool vectors, int n, T* a, T* w) {          \
+        return syev(upper, vectors, n, a, w);                                         \
+    }
+RL_SMALL_EIGH(float)
+RL_SMALL_EIGH(double)
 
 #define RL_SMALL_QR(T)                                                                      \
     RL_CLONES bool small_geqrf(int m, int n, T* a, T* tau) { return geqrf(m, n, a, tau); }  \

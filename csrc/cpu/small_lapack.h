@@ -7,7 +7,7 @@
 namespace rl::cpu {
 
 // Up to these orders they are faster than OpenBLAS.
-inline constexpr int64_t kSmallLu = 24, kSmallCholesky = 24, kSmallQr = 40;
+inline constexpr int64_t kSmallLu = 24, kSmallCholesky = 24, kSmallQr = 40, kSmallEigh = 40;
 
 #define RL_SMALL_LAPACK(T)                                                                 \
     int small_getrf(int m, int n, T* a, int* pivots);                                      \
@@ -23,6 +23,10 @@ RL_SMALL_LAPACK(std::complex<double>)
 // double.
 bool small_geqrf(int m, int n, float* a, float* tau);
 bool small_geqrf(int m, int n, double* a, double* tau);
+// The eigenvalues of a symmetric matrix, rising, in w, and its vectors in place of a unless only values are wanted; one
+// triangle is read. False, with a untouched, if its numbers are too large or small to be squared.
+bool small_syev(bool upper, bool vectors, int n, float* a, float* w);
+bool small_syev(bool upper, bool vectors, int n, double* a, double* w);
 // q (m x columns): the first columns of the product of the k reflectors in the columns of v (m x k).
 void small_orgqr(int m, int columns, int k, const float* v, const float* tau, float* q);
 void small_orgqr(int m, int columns, int k, const double* v, const double* tau, double* q);

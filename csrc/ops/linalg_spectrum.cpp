@@ -189,6 +189,8 @@ struct Eigh : Op<Eigh> {
             using T = typename decltype(tag)::type;
             check_finite<T>(op, v);
             each_matrix(batch_count(a), n * n * n * 4, [&](int64_t i) {
+                if constexpr (!is_complex_v<T>)
+                    if (n <= cpu::kSmallEigh && cpu::small_syev(side == 'U', job == 'V', int(n), v.data<T>() + i * n * n, w.data<T>() + i * n)) return;
                 int info = heevd<T>(LAPACK_COL_MAJOR, job, side, int(n), v.data<T>() + i * n * n, int(n), w.data<Real<T>>() + i * n);
                 if (info > 0) not_converged(op, info);
             });
