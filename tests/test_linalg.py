@@ -414,3 +414,35 @@ def test_factors_under_vmap_and_strided_pivots():
     lu, pivots = L.lu_factor(a)
     p, lower, upper = torch.lu_unpack(lu, pivots.T.contiguous().T)
     close(p @ lower @ upper, a)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [1, 2, 3, 8, 12, 13, 40, 41])
+def test_spectra_of_ordinary_and_odd_matrices(dtype, n):
+    tolerance = {"float32": 2e-5, "float64": 1e-12}[dtype]
+    plain = RNG.standard_normal((2, n, n))
+    thin = RNG.standard_normal((2, n, 1))
+    cases = {
+        "plain": plain,
+        "zero": plain * 0,
+        "identity": np.broadcast_to(np.eye(n), (2, n, n)),
+        "rank one": thin @ thin.swapaxes(1, 2),
+        "huge": plain * 1e18,
+        "tiny": plain * 1e-30,
+        "graded": plain * np.logspace(0, -12, n),
+    }
+    for name, a in cases.items():
+        a = np.ascontiguousarray(a.astype(dtype))
+        scale = np.abs(a).max() or 1
+        u, s, vh = (t.numpy() for t in L.svd(torch.from_numpy(a)))
+        assert np.abs(u * s[:, None] @ vh - a).max() <= tolerance * scale * n, name
+        assert np.abs(u.swapaxes(1, 2) @ u - np.eye(n)).max() < tolerance * 10, name
+        assert np.abs(vh @ vh.swapaxes(1, 2) - np.eye(n)).max() < tolerance * 10, name
+        assert (np.diff(s) <= 0).all() and np.abs(L.svdvals(torch.from_numpy(a)).numpy() - s).max() <= tolerance * scale * n
+        h = a + a.swapaxes(1, 2)
+        for side, half in (("L", np.tril(h)), ("U", np.triu(h))):
+            w, v = (t.numpy() for t in L.eigh(torch.from_numpy(half), UPLO=side))
+            assert np.abs(h @ v - v * w[:, None]).max() <= tolerance * scale * n, name
+            assert np.abs(v.swapaxes(1, 2) @ v - np.eye(n)).max() < tolerance * 10, name
+            assert (np.diff(w) >= 0).all()
+            assert np.abs(L.eigvalsh(torch.from_numpy(half), UPLO=side).numpy() - w).max() <= tolerance * scale * n

@@ -190,7 +190,8 @@ RL_BODY void orgqr(int m, int columns, int k, const T* v, const T* tau, T* q) {
 // ---- symmetric eigenvalues: a tridiagonal form by Householder's reflections, then implicit QL steps with Wilkinson's
 // shift (Golub and Van Loan, Matrix Computations, 8.3). The tridiagonal numbers are double for float, too.
 
-// a (both triangles) to diagonal d and subdiagonal e; reflector j stays below the subdiagonal of column j, tau beside it.
+// a (both triangles) to diagonal d and subdiagonal e; reflector j stays below the subdiagonal of column j, tau beside
+// it.
 template <class T>
 RL_BODY void tridiagonal(int n, T* a, double* d, double* e, T* tau) {
     T p[kSmallEigh];
@@ -247,16 +248,41 @@ RL_BODY bool ql_steps(int n, double* d, double* e, T* q) {
                     d[i + 1] -= p, e[m] = 0;
                     break;
                 }
-                s = f / r, c = g / r;
+                r = 1 / r, s = f * r, c = g * r;
                 g = d[i + 1] - p;
                 r = (d[i] - g) * s + 2 * c * b;
                 p = s * r;
                 d[i + 1] = g + p;
                 g = c * r - b;
-                if (q) rotate(n, T(c), T(s), q + i * n, q + (i + 1) * n);
+                rotate(n, T(c), T(s), q + i * n, q + (i + 1) * n);
             }
             if (i >= l) continue;
             d[l] -= p, e[l] = g, e[m] = 0;
+        }
+    return true;
+}
+// The same without vectors and without roots, on the squares of e (Parlett, The Symmetric Eigenvalue Problem, 8.15).
+RL_BODY bool ql_values(int n, double* d, double* e) {
+    constexpr double eps = std::numeric_limits<double>::epsilon();
+    for (int j = 0; j < n; j++) e[j] *= e[j];
+    for (int l = 0; l < n; l++)
+        for (int round = 0;; round++) {
+            int m = l;
+            while (m + 1 < n && e[m] > eps * eps * std::abs(d[m] * d[m + 1])) m++;
+            if (m == l) break;
+            if (round == 60) return false;
+            double root = std::sqrt(e[l]), shift = (d[l + 1] - d[l]) / (2 * root);
+            shift = d[l] - root / (shift + std::copysign(std::sqrt(shift * shift + 1), shift));
+            double c = 1, s = 0, gamma = d[m] - shift, p = gamma * gamma;
+            for (int i = m - 1; i >= l; i--) {
+                double square = e[i], r = p + square, inverse = 1 / r, before = c, last = gamma;
+                if (i != m - 1) e[i + 1] = s * r;
+                c = p * inverse, s = square * inverse;
+                gamma = c * (d[i] - shift) - s * last;
+                d[i + 1] = last + (d[i] - gamma);
+                p = c != 0 ? gamma * gamma / c : before * square;
+            }
+            e[l] = s * p, d[l] = shift + gamma;
         }
     return true;
 }
@@ -279,7 +305,7 @@ RL_BODY bool syev(bool upper, bool vectors, int n, T* a, T* w) {
         for (int j = n - 2; j-- > 0;)
             for (int l = j + 1; l < n; l++) reflect(n - j - 1, tau[j], work + j * n + j + 1, q + l * n + j + 1);
     }
-    if (!ql_steps(n, d, e, vectors ? q : nullptr)) return false;
+    if (vectors ? !ql_steps(n, d, e, q) : !ql_values(n, d, e)) return false;
     int order[kSmallEigh];
     for (int j = 0; j < n; j++) order[j] = j;
     std::stable_sort(order, order + n, [&](int x, int y) { return d[x] < d[y]; });
@@ -287,6 +313,52 @@ RL_BODY bool syev(bool upper, bool vectors, int n, T* a, T* w) {
         w[j] = T(d[order[j]]);
         if (vectors) std::copy_n(q + order[j] * n, n, a + j * n);
     }
+    return true;
+}
+
+// One-sided Jacobi rotations make the columns of a orthogonal: their lengths are the singular values (Demmel and
+// Veselic, Jacobi's method is more accurate than QR, 1992).
+template <class T>
+RL_BODY bool gesvd(int m, int n, T* a, T* s, T* v) {
+    constexpr T eps = std::numeric_limits<T>::epsilon(), limit = sizeof(T) == 4 ? T(1e15) : T(1e120);
+    T square[kSmallSvd], largest = 0;
+    for (int i = 0; i < m * n; i++) largest = std::max(largest, std::abs(a[i]));
+    if (!(largest > 1 / limit && largest < limit)) return false;
+    if (v) {
+        std::fill_n(v, n * n, T(0));
+        for (int j = 0; j < n; j++) v[j * n + j] = 1;
+    }
+    bool turned = true;
+    for (int sweep = 0; turned; sweep++) {
+        if (sweep == 30) return false;
+        turned = false;
+        for (int j = 0; j < n; j++) square[j] = dot(m, a + j * m, a + j * m);
+        for (int p = 0; p < n; p++)
+            for (int q = p + 1; q < n; q++) {
+                T g = dot(m, a + p * m, a + q * m);
+                if (!(g * g > 4 * eps * eps * square[p] * square[q])) continue;
+                turned = true;
+                T zeta = (square[q] - square[p]) / (2 * g);
+                T t = std::copysign(1 / (std::abs(zeta) + std::sqrt(1 + zeta * zeta)), zeta);
+                T c = 1 / std::sqrt(1 + t * t);
+                rotate(m, c, c * t, a + p * m, a + q * m);
+                if (v) rotate(n, c, c * t, v + p * n, v + q * n);
+                square[p] -= t * g, square[q] += t * g;
+            }
+    }
+    int order[kSmallSvd];
+    for (int j = 0; j < n; j++) square[j] = dot(m, a + j * m, a + j * m), order[j] = j;
+    std::stable_sort(order, order + n, [&](int x, int y) { return square[x] > square[y]; });
+    if (!(square[order[n - 1]] > eps * eps * square[order[0]])) return false;
+    T u[kSmallSvd * kSmallSvd], sorted[kSmallSvd * kSmallSvd];
+    for (int j = 0; j < n; j++) {
+        int from = order[j];
+        s[j] = std::sqrt(square[from]);
+        for (int i = 0; i < m; i++) u[j * m + i] = a[from * m + i] / s[j];
+        if (v) std::copy_n(v + from * n, n, sorted + j * n);
+    }
+    std::copy_n(u, m * n, a);
+    if (v) std::copy_n(sorted, n * n, v);
     return true;
 }
 }  // namespace
@@ -320,12 +392,15 @@ RL_SMALL_LAPACK(double)
 RL_SMALL_LAPACK(std::complex<float>)
 RL_SMALL_LAPACK(std::complex<double>)
 
-#define RL_SMALL_EIGH(T)                                                                \
-    RL_CLONES bool small_syev(bool upper, bool vectors, int n, T* a, T* w) {          \
-        return syev(upper, vectors, n, a, w);                                         \
-    }
+#define RL_SMALL_EIGH(T) \
+    RL_CLONES bool small_syev(bool upper, bool vectors, int n, T* a, T* w) { return syev(upper, vectors, n, a, w); }
 RL_SMALL_EIGH(float)
 RL_SMALL_EIGH(double)
+
+#define RL_SMALL_SVD(T) \
+    RL_CLONES bool small_gesvd(int m, int n, T* a, T* s, T* v) { return gesvd(m, n, a, s, v); }
+RL_SMALL_SVD(float)
+RL_SMALL_SVD(double)
 
 #define RL_SMALL_QR(T)                                                                      \
     RL_CLONES bool small_geqrf(int m, int n, T* a, T* tau) { return geqrf(m, n, a, tau); }  \

@@ -79,13 +79,31 @@ struct Svd : Op<Svd> {
             using T = typename decltype(tag)::type;
             check_finite<T>("linalg.svd", x);
             each_matrix(batch_count(a), m * n * k * 4, [&](int64_t i) {
-                if constexpr (!is_complex_v<T>)
-                    if (job == 'A' && n > m) return wide<T>(int(m), int(n), x.data<T>() + i * m * n, s.data<Real<T>>() + i * k, u.data<T>() + i * m * m, v.data<T>() + i * n * n);
+                if constexpr (!is_complex_v<T>) {
+                    T *pu = u ? u.data<T>() + i * um * m : nullptr, *pv = v ? v.data<T>() + i * n * vn : nullptr;
+                    if (std::max(m, n) <= cpu::kSmallSvd && (job != 'A' || m == n) && small(int(m), int(n), x.data<T>() + i * m * n, s.data<T>() + i * k, pu, pv)) return;
+                    if (job == 'A' && n > m) return wide<T>(int(m), int(n), x.data<T>() + i * m * n, s.data<T>() + i * k, pu, pv);
+                }
                 T none[1], *pu = u ? u.data<T>() + i * um * m : none, *pv = v ? v.data<T>() + i * n * vn : none;
                 int info = gesdd<T>(LAPACK_COL_MAJOR, job, int(m), int(n), x.data<T>() + i * m * n, int(m), s.data<Real<T>>() + i * k, pu, int(m), pv, int(std::max<int64_t>(vn, 1)));
                 if (info > 0) not_converged("linalg.svd", info);
             });
         });
+    }
+    // The thin decomposition of a small matrix, or of its transpose: u (m x k) and vh (k x n) may be null together.
+    template <class T> static bool small(int m, int n, const T* a, T* s, T* u, T* vh) {
+        T left[cpu::kSmallSvd * cpu::kSmallSvd], right[cpu::kSmallSvd * cpu::kSmallSvd];
+        bool wide = m < n;
+        int rows = std::max(m, n), k = std::min(m, n);
+        for (int j = 0; j < k; j++)
+            for (int i = 0; i < rows; i++) left[j * rows + i] = wide ? a[i * m + j] : a[j * m + i];
+        if (!cpu::small_gesvd(rows, k, left, s, u ? right : nullptr)) return false;
+        if (!u) return true;
+        std::copy_n(wide ? right : left, m * k, u);
+        const T* from = wide ? left : right;  // n x k
+        for (int j = 0; j < n; j++)
+            for (int i = 0; i < k; i++) vh[j * k + i] = from[i * n + j];
+        return true;
     }
     // All vectors of a wide matrix (m < n) by way of a bidiagonal form. gesdd may take an LQ factorization first, which
     // gives another basis of the null space than PyTorch's (of complex matrices it has the same).
