@@ -309,3 +309,20 @@ def test_images_of_bytes_are_resized_as_pytorch_does(mode, size, antialias):
     x = torch.tensor([i * 37 % 256 for i in range(20)], dtype=torch.uint8).reshape(1, 1, 4, 5)
     r = F.interpolate(x, size, mode=mode, antialias=antialias)
     assert r.dtype is torch.uint8 and r[0, 0].tolist() == BYTES[mode, size, antialias]
+
+
+def test_grid_sample_finds_pixels_in_the_arithmetic_of_the_grid():
+    x = torch.arange(16, dtype=torch.bfloat16).reshape(1, 1, 4, 4)
+    point = torch.tensor([0.3671875, 0.50390625], dtype=torch.bfloat16).reshape(1, 1, 1, 2)
+    assert F.grid_sample(x, point, mode="nearest", align_corners=False).item() == 10
+    assert F.grid_sample(x.float(), point.float(), mode="nearest", align_corners=False).item() == 14
+
+
+def test_attention_with_dropout_computes_16_bit_numbers_in_float32():
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(2, 4, 8).mul(4).bfloat16() for _ in range(3))
+    torch.manual_seed(1)
+    narrow = F.scaled_dot_product_attention(q, k, v, dropout_p=0.5)
+    torch.manual_seed(1)
+    wide = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), dropout_p=0.5)
+    assert narrow.dtype is torch.bfloat16 and torch.equal(narrow, wide.bfloat16())

@@ -183,3 +183,8 @@ def test_as_strided_in_place_changes_the_geometry_of_self():
     assert y.grad.tolist() == [0, 2, 2, 2, 2, 0]
     with pytest.raises(RuntimeError, match="as_strided"):
         torch.arange(4.0).as_strided_((9,), (1,))
+
+
+def test_gradients_of_as_strided_scatter():
+    x, src = leaf(3, 3), leaf(2, 2)
+    assert gradcheck(lambda a, b: torch.as_strided_scatter(a, b, (2, 2), (1, 2), 1), (x, src))

@@ -245,7 +245,11 @@ struct ScaledDotProductAttention : Composite<ScaledDotProductAttention> {
             k = repeated(key, h), v = repeated(value, h);
         }
         double factor = scale.value_or(query.size(-1) ? 1 / std::sqrt(double(query.size(-1))) : 1);
-        if (dropout > 0) return matmul(dropped(probabilities(query, k, mask, causal, factor), dropout), v);
+        if (dropout > 0) {  // by matrices; those of 16-bit numbers in float32, as the blocks are
+            DType t = compute_type(query.dtype());
+            Tensor m = mask && mask.dtype() != DType::Bool ? to(mask, t) : mask;
+            return to(matmul(dropped(probabilities(to(query, t), to(k, t), m, causal, factor), dropout), to(v, t)), query.dtype());
+        }
         return blocked(query, k, v, mask, causal, factor);
     }
     // Every head of key and value `heads / n` times in a row.

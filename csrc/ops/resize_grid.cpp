@@ -11,6 +11,26 @@ namespace {
 enum Mode : int64_t { kBilinear, kNearest, kBicubic };
 enum Padding : int64_t { kZeros, kBorder, kReflection };
 
+// A number of 16 bits with arithmetic of its own: each step is rounded. Where a point lies between pixels is decided in
+// the type of the grid, as in PyTorch.
+template <class S> struct Narrow {
+    S s;
+    Narrow() = default;
+    template <class A> requires std::is_arithmetic_v<A> Narrow(A v) : s(float(v)) {}
+    template <class A> requires std::is_arithmetic_v<A> explicit operator A() const { return A(float(s)); }
+    friend Narrow operator+(Narrow a, Narrow b) { return float(a.s) + float(b.s); }
+    friend Narrow operator-(Narrow a, Narrow b) { return float(a.s) - float(b.s); }
+    friend Narrow operator*(Narrow a, Narrow b) { return float(a.s) * float(b.s); }
+    friend Narrow operator/(Narrow a, Narrow b) { return float(a.s) / float(b.s); }
+    friend Narrow operator-(Narrow a) { return -float(a.s); }
+    friend bool operator<(Narrow a, Narrow b) { return float(a.s) < float(b.s); }
+    friend bool operator>(Narrow a, Narrow b) { return b < a; }
+    friend bool operator>=(Narrow a, Narrow b) { return float(a.s) >= float(b.s); }
+};
+template <class T> T floor(T x) { return T(std::floor(double(x))); }
+template <class T> T nearest(T x) { return T(std::nearbyint(double(x))); }
+template <class T> T abs(T x) { return T(std::abs(double(x))); }
+
 // A coordinate in pixels and its derivative by the coordinate in [-1, 1].
 template <class T> struct Coordinate {
     T x, slope;
@@ -30,8 +50,8 @@ template <class T> Coordinate<T> reflected(Coordinate<T> c, int64_t twice_low, i
     if (twice_low == twice_high) return {0, 0};
     T low = T(twice_low) / 2, span = T(twice_high - twice_low) / 2, x = c.x - low, sign = 1;
     if (x < 0) x = -x, sign = -1;
-    T extra = std::fmod(x, span);
-    bool odd = int64_t(std::floor(x / span)) % 2;
+    T extra = T(std::fmod(double(x), double(span)));
+    bool odd = int64_t(floor(x / span)) % 2;
     return odd ? Coordinate<T>{span - extra + low, -sign * c.slope} : Coordinate<T>{extra + low, sign * c.slope};
 }
 template <class T> Coordinate<T> padded(Coordinate<T> c, int64_t size, int64_t padding, bool align) {
@@ -40,10 +60,10 @@ template <class T> Coordinate<T> padded(Coordinate<T> c, int64_t size, int64_t p
         c = align ? reflected(c, 0, 2 * (size - 1)) : reflected(c, -1, 2 * size - 1);
         return clipped(c, size);
     }
-    if (!(std::abs(c.x) < T(1e9))) c.x = T(-100);  // far away or NaN: outside
+    if (!(abs(c.x) < T(1e9))) c.x = T(-100);  // far away or NaN: outside
     return c;
 }
-template <class T> int64_t to_int(T v) { return std::abs(v) < T(1e9) ? int64_t(v) : -100; }
+template <class T> int64_t to_int(T v) { return abs(v) < T(1e9) ? int64_t(v) : -100; }
 
 // The inputs along one dimension of a sample, their weights, and the weights' derivatives by the coordinate in pixels.
 template <class T> struct Axis {
@@ -69,7 +89,7 @@ template <class T> Axis<T> axis(T g, int64_t size, int64_t mode, int64_t padding
     auto inside = [&](int64_t i) { return i >= 0 && i < size ? i : -1; };
     if (mode == kBicubic) {
         a.n = 4, a.scale = c.slope;
-        T base = std::floor(c.x);
+        T base = floor(c.x);
         cubic_weights(c.x - base, a.weight, a.slope);
         for (int k = 0; k < 4; k++) a.index[k] = inside(to_int(padded<T>({base - 1 + T(k), 1}, size, padding, align).x));
         return a;
@@ -77,10 +97,10 @@ template <class T> Axis<T> axis(T g, int64_t size, int64_t mode, int64_t padding
     c = padded(c, size, padding, align);
     a.scale = c.slope;
     if (mode == kNearest) {
-        a.n = 1, a.index[0] = inside(to_int(std::nearbyint(c.x))), a.weight[0] = 1, a.slope[0] = 0;
+        a.n = 1, a.index[0] = inside(to_int(nearest(c.x))), a.weight[0] = 1, a.slope[0] = 0;
         return a;
     }
-    T base = std::floor(c.x), part = c.x - base;
+    T base = floor(c.x), part = c.x - base;
     a.n = 2;
     for (int k = 0; k < 2; k++) a.index[k] = inside(to_int(base) + k);
     a.weight[0] = 1 - part, a.weight[1] = part, a.slope[0] = -1, a.slope[1] = 1;
@@ -99,10 +119,19 @@ Sampling sampling(const Dims& input, const Dims& grid, int64_t mode, int64_t pad
     return s;
 }
 
-template <class T> void axes_of(const Sampling& s, const T* g, Axis<T>* a) {
+template <class T, class G> Axis<T> widened(const Axis<G>& a) {
+    if constexpr (std::is_same_v<T, G>) return a;
+    else {
+        Axis<T> r;
+        r.n = a.n, r.scale = T(a.scale);
+        for (int k = 0; k < a.n; k++) r.index[k] = a.index[k], r.weight[k] = T(a.weight[k]), r.slope[k] = T(a.slope[k]);
+        return r;
+    }
+}
+template <class T, class G> void axes_of(const Sampling& s, const G* g, Axis<T>* a) {
     for (int i = 0; i < 3; i++) {
         if (i < 3 - s.dims) a[i] = {1, {0, 0, 0, 0}, {1, 0, 0, 0}, {0, 0, 0, 0}, 0};
-        else a[i] = axis(g[2 - i], s.size[i], s.mode, s.padding, s.align);  // the grid holds x, y, z
+        else a[i] = widened<T>(axis(g[2 - i], s.size[i], s.mode, s.padding, s.align));  // the grid holds x, y, z
     }
 }
 // f(pixel, i, j, k) for every input of a sample that is inside.
@@ -113,11 +142,11 @@ template <class T, class F> void each_input(const Sampling& s, const Axis<T>* a,
                 if (a[0].index[i] >= 0 && a[1].index[j] >= 0 && a[2].index[k] >= 0) f((a[0].index[i] * s.size[1] + a[1].index[j]) * s.size[2] + a[2].index[k], i, j, k);
 }
 
-template <class T> void sample(const Sampling& s, const T* x, const T* grid, T* y) {
+template <class T, class G> void sample(const Sampling& s, const T* x, const G* grid, T* y) {
     cpu::parallel_for(s.n * s.points, std::max<int64_t>(1, kGrain / (8 * s.channels + 1)), [&](int64_t begin, int64_t end) {
         for (int64_t p = begin; p < end; p++) {
             Axis<T> a[3];
-            axes_of(s, grid + p * s.dims, a);
+            axes_of<T>(s, grid + p * s.dims, a);
             int64_t image = p / s.points, at = p % s.points;
             T* to = y + image * s.channels * s.points + at;
             for (int64_t c = 0; c < s.channels; c++) to[c * s.points] = 0;
@@ -130,11 +159,11 @@ template <class T> void sample(const Sampling& s, const T* x, const T* grid, T* 
     });
 }
 // Adds to gx (may be null) and writes gg.
-template <class T> void sample_backward(const Sampling& s, const T* g, const T* x, const T* grid, T* gx, T* gg) {
+template <class T, class G> void sample_backward(const Sampling& s, const T* g, const T* x, const G* grid, T* gx, T* gg) {
     cpu::parallel_for(s.n, s.n * s.points * s.channels < kGrain / 8 ? s.n + 1 : 2, [&](int64_t begin, int64_t end) {
         for (int64_t p = begin * s.points; p < end * s.points; p++) {
             Axis<T> a[3];
-            axes_of(s, grid + p * s.dims, a);
+            axes_of<T>(s, grid + p * s.dims, a);
             int64_t image = p / s.points, at = p % s.points;
             const T* from = g + image * s.channels * s.points + at;
             T d[3] = {};
@@ -222,6 +251,13 @@ Tensor sample_by_operators(const Tensor& input, const Tensor& grid, int64_t mode
 }
 
 DType sampled_in(DType t) { return t == DType::Float64 ? t : DType::Float32; }
+// f(type of computation, type of the coordinates)
+template <class F> void dispatch_points(DType t, F f) {
+    if (t == DType::Float64) f(Tag<double>{}, Tag<double>{});
+    else if (t == DType::BFloat16) f(Tag<float>{}, Tag<Narrow<BFloat16>>{});
+    else if (t == DType::Float16) f(Tag<float>{}, Tag<Narrow<Half>>{});
+    else f(Tag<float>{}, Tag<float>{});
+}
 }  // namespace
 
 struct GridSamplerBackward : Op<GridSamplerBackward> {
@@ -231,15 +267,13 @@ struct GridSamplerBackward : Op<GridSamplerBackward> {
     static std::tuple<Tensor, Tensor> forward(const Tensor& g, const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding, bool align, bool needs_input) {
         if (g.is_meta()) return {needs_input ? empty(input.sizes(), g.dtype(), Device::Meta) : Tensor(), empty(grid.sizes(), g.dtype(), Device::Meta)};
         DType t = sampled_in(g.dtype());
-        Tensor y = cast_raw(g, t), x = cast_raw(input, t), at = cast_raw(grid, t);
+        Tensor y = cast_raw(g, t), x = cast_raw(input, t), at = contiguous(grid);
         Tensor gx = needs_input ? zeros(input.sizes(), t) : Tensor(), gg = empty(grid.sizes(), t);
         Sampling s = sampling(input.sizes(), grid.sizes(), mode, padding, align);
-        auto run = [&](auto tag) {
+        dispatch_points(grid.dtype(), [&](auto tag, auto point) {
             using T = typename decltype(tag)::type;
-            sample_backward<T>(s, y.data<T>(), x.data<T>(), at.data<T>(), gx ? gx.data<T>() : nullptr, gg.data<T>());
-        };
-        if (t == DType::Float64) run(Tag<double>{});
-        else run(Tag<float>{});
+            sample_backward(s, y.data<T>(), x.data<T>(), at.data<typename decltype(point)::type>(), gx ? gx.data<T>() : nullptr, gg.data<T>());
+        });
         return {gx ? cast_raw(gx, g.dtype()) : gx, cast_raw(gg, g.dtype())};
     }
 };
@@ -263,14 +297,12 @@ struct GridSampler : Op<GridSampler> {
         sizes.insert(1, input.sizes()[1]);
         if (input.is_meta() || grid.is_meta()) return empty(sizes, input.dtype(), Device::Meta);
         DType t = sampled_in(input.dtype());
-        Tensor x = cast_raw(input, t), at = cast_raw(grid, t), r = empty(sizes, t);
+        Tensor x = cast_raw(input, t), at = contiguous(grid), r = empty(sizes, t);
         Sampling s = sampling(input.sizes(), grid.sizes(), mode, padding, align);
-        auto run = [&](auto tag) {
+        dispatch_points(grid.dtype(), [&](auto tag, auto point) {
             using T = typename decltype(tag)::type;
-            sample<T>(s, x.data<T>(), at.data<T>(), r.data<T>());
-        };
-        if (t == DType::Float64) run(Tag<double>{});
-        else run(Tag<float>{});
+            sample(s, x.data<T>(), at.data<typename decltype(point)::type>(), r.data<T>());
+        });
         return cast_raw(r, input.dtype());
     }
     static Grads backward(Ctx& c, const Tensor& g) {
