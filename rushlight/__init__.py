@@ -45,6 +45,8 @@ for _name in dir(_C):
         globals()[_name] = getattr(_C, _name)
 
 from rushlight import tensor as _tensor_module  # noqa: E402
+from rushlight import _tensor_methods as _more_methods  # noqa: E402, F401
+from rushlight._aten_names import *  # noqa: E402, F403
 from rushlight._contraction import *  # noqa: E402, F403
 from rushlight._numeric import *  # noqa: E402, F403
 from rushlight._spectral import *  # noqa: E402, F403
@@ -93,8 +95,14 @@ _ELSEWHERE = {
 }  # fmt: skip
 
 
+# What was built in, as PyTorch's flags: OpenBLAS gives LAPACK, MKL is not used.
+has_lapack, has_mkl, has_openmp, has_spectral = True, False, True, True
+
+
 def __getattr__(name: str) -> Any:
     """Submodules and what they lend to this namespace, loaded on first use."""
+    if name.startswith("_foreach_"):
+        return getattr(_importlib.import_module("rushlight._foreach"), name)
     if name in _ELSEWHERE:
         value = getattr(_importlib.import_module("rushlight." + _ELSEWHERE[name]), name)
         globals()[name] = value

@@ -103,4 +103,12 @@ lstsq = _removed("lstsq", "torch.linalg.lstsq(A, B): the order of the arguments 
 matrix_rank = _removed("matrix_rank", "torch.linalg.matrix_rank, where symmetric is called hermitian")
 for _gone in (eig, symeig, solve, lstsq):
     setattr(Tensor, _gone.__name__, _gone)
-Tensor.lu = lu  # type: ignore[attr-defined]
+
+
+def _lu_method(self: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
+    """See rushlight.lu."""
+    return lu(self, pivot, get_infos)
+
+
+_lu_method.__name__ = "lu"
+Tensor.lu = _lu_method  # type: ignore[attr-defined]

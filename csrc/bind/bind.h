@@ -33,6 +33,9 @@ bool has_override(PyObject* o);  // a tensor of a subclass, or another object, w
 PyObject* node_to_python(const Ref<Node>& n);  // new reference; None for none
 Tensor make_subclass(PyTypeObject* type, const Tensor& data, bool requires_grad);
 
+PyObject* named_out_result(const OpInfo& op, PyObject** items, int n);  // named_result of an out= call; steals items
+PyObject* return_types();  // dict: the types of named results by their names in torch.return_types
+
 // Each adds its part to the module.
 void init_types(PyObject* m);
 void init_tensor_type(PyObject* m);

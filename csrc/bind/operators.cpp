@@ -90,14 +90,20 @@ static PyObject* describe(PyObject*, PyObject*) {
         for (OpInfo* op : registry()) {
             PyObject* params = PyList_New(0);
             for (auto& p : op->params) {
-                PyObject* d = Py_BuildValue("{s:s,s:s,s:O,s:O,s:O,s:s}", "name", p.name.c_str(), "type", p.type.c_str(), "optional", p.optional ? Py_True : Py_False, "keyword_only",
-                                            p.keyword_only ? Py_True : Py_False, "has_default", p.has_default ? Py_True : Py_False, "default", p.default_text.c_str());
+                PyObject* d = Py_BuildValue("{s:s,s:s,s:O,s:O,s:O,s:s}", "name", p.name.c_str(), "type", p.type.c_str(),
+                                            "optional", p.optional ? Py_True : Py_False, "keyword_only",
+                                            p.keyword_only ? Py_True : Py_False, "has_default",
+                                            p.has_default ? Py_True : Py_False, "default", p.default_text.c_str());
                 PyList_Append(params, d);
                 Py_DECREF(d);
             }
-            PyObject* d = Py_BuildValue("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:N,s:i,s:O,s:O,s:O}", "namespace", op->ns.c_str(), "name", op->name.c_str(), "overload", op->overload.c_str(), "doc", op->doc.c_str(),
-                                        "signature", op->signature.c_str(), "returns", op->returns.c_str(), "category", op->category, "aliases", op->aliases.c_str(), "params", params, "forms", int(op->forms),
-                                        "differentiable", op->differentiable ? Py_True : Py_False, "composite", op->composite ? Py_True : Py_False, "random", op->random ? Py_True : Py_False);
+            PyObject* d =
+                Py_BuildValue("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:N,s:i,s:O,s:O,s:O}", "namespace", op->ns.c_str(),
+                              "name", op->name.c_str(), "overload", op->overload.c_str(), "doc", op->doc.c_str(),
+                              "signature", op->signature.c_str(), "returns", op->returns.c_str(), "category",
+                              op->category, "aliases", op->aliases.c_str(), "params", params, "forms", int(op->forms),
+                              "differentiable", op->differentiable ? Py_True : Py_False, "composite",
+                              op->composite ? Py_True : Py_False, "random", op->random ? Py_True : Py_False);
             PyList_Append(list, d);
             Py_DECREF(d);
         }
@@ -105,7 +111,14 @@ static PyObject* describe(PyObject*, PyObject*) {
     });
 }
 
-static PyMethodDef methods[] = {{"_registry", describe, METH_NOARGS, "Every overload of every operator, as dicts."}, {}};
+static PyObject* named_types(PyObject*, PyObject*) {
+    RL_TRY({ return return_types(); });
+}
+
+static PyMethodDef methods[] = {
+    {"_registry", describe, METH_NOARGS, "Every overload of every operator, as dicts."},
+    {"_return_types", named_types, METH_NOARGS, "The types of named results by their names in torch.return_types."},
+    {}};
 void init_registry(PyObject* m) { PyModule_AddFunctions(m, methods); }
 
 }  // namespace rl

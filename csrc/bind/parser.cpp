@@ -278,7 +278,7 @@ PyObject* with_out(const OpInfo& op, Bound& b) {
         PyObject* items[8];
         for (Py_ssize_t i = 0; i < expected; i++) items[i] = Py_NewRef(PyTuple_GET_ITEM(outs, i));
         Py_DECREF(outs);
-        return named_result(op, items, int(expected));
+        return named_out_result(op, items, int(expected));
     }
     check(is_tensor(b.out), Err::Type, op.name, "(): argument 'out' must be Tensor, not ", Py_TYPE(b.out)->tp_name);
     return op.invoke_out(b.slots, b.out);

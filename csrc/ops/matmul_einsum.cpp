@@ -227,7 +227,7 @@ OP(Einsum);
 
 // ---------------------------------------------------------------- tensordot
 struct Tensordot : Composite<Tensordot> {
-    SIG("tensordot(Tensor self, Tensor other, Any dims=2, *, Tensor? out=None) -> Tensor");
+    SIG("tensordot(Tensor a, Tensor b, Any dims=2, *, Tensor? out=None) -> Tensor");
     DOC("Sum of products over the last dims dimensions of self and the first of other, or over two lists of dimensions.");
     static constexpr bool kCastsOut = false;
     FORMS(FUNCTION | OUT);

@@ -105,6 +105,6 @@ def grad(
 def __getattr__(name: str) -> Any:
     import importlib
 
-    if name in ("functional", "forward_ad", "graph", "profiler"):
+    if name in ("functional", "forward_ad", "graph", "profiler", "profiler_util"):
         return importlib.import_module("rushlight.autograd." + name)
     raise AttributeError(f"module 'torch.autograd' has no attribute '{name}'")

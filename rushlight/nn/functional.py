@@ -8,7 +8,7 @@ from types import FunctionType
 from typing import Any, NoReturn
 
 from rushlight import Tensor
-from rushlight._C import _nn
+from rushlight._C import _functions, _nn
 from rushlight.nn import _reduction as _Reduction  # noqa: F401
 from rushlight.nn import grad  # noqa: F401
 from rushlight.nn._functional.activation import gumbel_softmax, rrelu, rrelu_, softmin, tanhshrink
@@ -90,6 +90,7 @@ _NATIVE = (
     "softshrink", "softsign", "tanh", "threshold", "threshold_", "unfold",
 )  # fmt: skip
 globals().update({name: getattr(_nn, name) for name in _NATIVE if hasattr(_nn, name)})
+celu_, selu_ = _functions.celu_, _functions.selu_
 
 _ABSENT = {
     "scaled_mm": "products of 8-bit floats with scales need hardware that Rushlight does not use",

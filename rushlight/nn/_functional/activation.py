@@ -1,6 +1,7 @@
 """Activations that are compositions: softmin, tanhshrink, rrelu, gumbel_softmax."""
 
 import warnings
+from typing import Any
 
 import rushlight
 from rushlight import Tensor
@@ -29,12 +30,12 @@ def tanhshrink(input: Tensor) -> Tensor:
     return input - input.tanh()
 
 
-def _rrelu_slopes(input: Tensor, lower: float, upper: float) -> Tensor:
+def _rrelu_slopes(input: Tensor, lower: float, upper: float, generator: Any) -> Tensor:
     """1 where the input is positive, elsewhere uniform draws; one float64 draw an element, in memory order."""
     slopes = rushlight.ones_like(input, requires_grad=False)
     negative = input.detach() <= 0
     count = int(negative.sum().item())
-    draws = rushlight.empty(count, dtype=rushlight.float64).uniform_(lower, upper)
+    draws = rushlight.empty(count, dtype=rushlight.float64).uniform_(lower, upper, generator=generator)
     slopes[negative] = draws.to(input.dtype)
     return slopes
 
@@ -45,8 +46,9 @@ def _check_rrelu(lower: float, upper: float) -> None:
 
 
 def rrelu(
-    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
-) -> Tensor:
+    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False,
+    *, generator: Any = None,
+) -> Tensor:  # fmt: skip
     """Leaky ReLU whose slope is drawn from [lower, upper) for each element in training, and their mean otherwise.
 
     Source: Xu et al., Empirical Evaluation of Rectified Activations, 2015.
@@ -54,7 +56,7 @@ def rrelu(
     _check_rrelu(lower, upper)
     if not training:
         return _nn.leaky_relu(input, (lower + upper) / 2, inplace)
-    slopes = _rrelu_slopes(input, lower, upper)
+    slopes = _rrelu_slopes(input, lower, upper, generator)
     return input.mul_(slopes) if inplace else input * slopes
 
 
