@@ -446,3 +446,41 @@ def test_spectra_of_ordinary_and_odd_matrices(dtype, n):
             assert np.abs(v.swapaxes(1, 2) @ v - np.eye(n)).max() < tolerance * 10, name
             assert (np.diff(w) >= 0).all()
             assert np.abs(L.eigvalsh(torch.from_numpy(half), UPLO=side).numpy() - w).max() <= tolerance * scale * n
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
+def test_one_large_matrix_is_factored_in_blocks(dtype):
+    n = 421
+    a, b = rand(n, n, dtype=dtype), rand(n, 200, dtype=dtype)
+    s = definite(n, dtype)
+    tall = a[:, :390]
+    before, results = torch.get_num_threads(), []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            lower = L.cholesky(s)
+            results.append([*L.lu(a), lower, L.cholesky(s, upper=True), *L.qr(a), *L.qr(tall, "complete"), L.solve(s, b), torch.cholesky_solve(b, lower)])
+    finally:
+        torch.set_num_threads(before)
+    for one, two in zip(*results, strict=True):
+        assert np.array_equal(one.resolve_conj().numpy(), two.resolve_conj().numpy())
+    p, lower, upper, l_factor, u_factor, q, r, q_all, r_all, x, y = results[0]
+    tolerance = 1e-4 if dtype == "float32" else 1e-11
+    eye = torch.eye(n, dtype=a.dtype)
+    for one, other in (
+        (p @ lower @ upper, a),
+        (l_factor @ l_factor.mH, s),
+        (u_factor.mH @ u_factor, s),
+        (q @ r, a),
+        (q.mH @ q, eye),
+        (q_all @ r_all, tall),
+        (q_all.mH @ q_all, eye),
+        (s @ x, b),
+        (s @ y, b),
+    ):
+        assert ((one - other).abs().max() / other.abs().max()).item() < tolerance
+    broken = s.clone()
+    broken[400, 400] = -1
+    assert L.cholesky_ex(broken).info.item() == 401
+    a[:, 410] = 0
+    assert L.lu_factor_ex(a).info.item() == 411

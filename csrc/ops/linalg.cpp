@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include "ops/linalg_blocked.h"
+
 namespace rl {
 
 // ---------------------------------------------------------------- shared
@@ -101,7 +103,6 @@ void check_info(const char* op, const Tensor& info, bool batched, InfoText text)
 Tensor product_m(const Tensor& a, const Tensor& b) { return matmul(a, b); }
 
 // ---------------------------------------------------------------- LU
-RL_LAPACK(getrf)
 RL_LAPACK(getrs)
 
 struct Factors {  // LU in column-major order, pivots from 1, and LAPACK's verdicts
@@ -123,7 +124,8 @@ static Factors factor(const Tensor& a) {
             int* pivots = f.pivots.data<int32_t>() + i * k;
             // OpenBLAS loses NaN and infinity on the way.
             bool own = std::max(m, n) <= cpu::kSmallLu || !all_finite(p, m * n);
-            f.info.data<int32_t>()[i] = own ? cpu::small_getrf(int(m), int(n), p, pivots) : getrf<T>(LAPACK_COL_MAJOR, int(m), int(n), p, int(m), pivots);
+            if (batch == 1 && m == n && n >= kLargeMatrix && !own) f.info.data<int32_t>()[i] = blocked_getrf(int(n), p, pivots);
+            else f.info.data<int32_t>()[i] = own ? cpu::small_getrf(int(m), int(n), p, pivots) : getrf<T>(LAPACK_COL_MAJOR, int(m), int(n), p, int(m), pivots);
         });
     });
     return f;
@@ -439,11 +441,11 @@ struct SolveRaw : Op<SolveRaw> {
         int64_t n = rows(f.lu), k = rows(x);
         dispatch_lapack(x.dtype(), [&](auto tag) {
             using T = typename decltype(tag)::type;
-            each_matrix(int64_t(order.size()), n * n * k, [&](int64_t i) {
-                T *lu = f.lu.data<T>() + order[size_t(i)] * n * n, *to = x.data<T>() + i * n * k;
+            each_side(int64_t(order.size()), n, k, [&](int64_t i, int64_t first, int64_t count) {
+                T *lu = f.lu.data<T>() + order[size_t(i)] * n * n, *to = x.data<T>() + (i * k + first) * n;
                 const int* pivots = f.pivots.data<int32_t>() + order[size_t(i)] * n;
-                if (n <= cpu::kSmallLu) cpu::small_getrs(int(n), int(k), lu, pivots, to);
-                else getrs<T>(LAPACK_COL_MAJOR, 'N', int(n), int(k), lu, int(n), pivots, to, int(n));
+                if (n <= cpu::kSmallLu) cpu::small_getrs(int(n), int(count), lu, pivots, to);
+                else getrs<T>(LAPACK_COL_MAJOR, 'N', int(n), int(count), lu, int(n), pivots, to, int(n));
             });
         });
     }

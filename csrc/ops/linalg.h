@@ -25,6 +25,10 @@ inline void lapack_begin() {
     (void)once;
 }
 
+RL_LAPACK(getrf)
+RL_LAPACK(potrf)
+RL_LAPACK(geqrf)
+
 template <class T> using Real = typename std::conditional_t<is_complex_v<T>, T, std::complex<T>>::value_type;
 
 template <class T> T conjugate(T v) {
@@ -74,6 +78,15 @@ template <class F> void each_matrix(int64_t batch, int64_t work, F f) {
     lapack_begin();
     cpu::parallel_for(batch, batch * work < 65536 ? batch + 1 : 2, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; i++) f(i);
+    });
+}
+// Calls f(i, first, count) for blocks of the k right-hand sides of every matrix of a batch; blocks of a fixed width, so
+// that the bits don't depend on the number of threads.
+template <class F> void each_side(int64_t batch, int64_t n, int64_t k, F f) {
+    int64_t width = n < 128 ? std::max<int64_t>(k, 1) : 128, blocks = (k + width - 1) / width;
+    each_matrix(batch * blocks, n * n * std::min(k, width), [&](int64_t i) {
+        int64_t first = i % blocks * width;
+        f(i / blocks, first, std::min(width, k - first));
     });
 }
 // Raises LinAlgError if an entry of info (int32) is positive.

@@ -1,30 +1,16 @@
 // Factorizations by orthogonal and triangular matrices: Cholesky, QR, triangular solvers.
 #include <algorithm>
 
-#include "ops/linalg.h"
+#include "ops/linalg_blocked.h"
 
 namespace rl {
 
-RL_LAPACK(potrf)
 RL_LAPACK(potrs)
 RL_LAPACK(potri)
-RL_LAPACK(geqrf)
 RL_LAPACK_AS(orgqr, sorgqr, dorgqr, cungqr, zungqr)
 RL_LAPACK_AS(ormqr, sormqr, dormqr, cunmqr, zunmqr)
 
 // ---------------------------------------------------------------- triangular systems
-template <class T>
-static void triangular(bool upper, bool transposed, bool unit, int n, int k, const T* a, T* b) {
-    auto uplo = upper ? CblasUpper : CblasLower;
-    auto trans = transposed ? CblasTrans : CblasNoTrans;
-    auto diag = unit ? CblasUnit : CblasNonUnit;
-    T one = 1;
-    if constexpr (std::is_same_v<T, float>) scipy_cblas_strsm(CblasColMajor, CblasLeft, uplo, trans, diag, n, k, one, a, n, b, n);
-    else if constexpr (std::is_same_v<T, double>) scipy_cblas_dtrsm(CblasColMajor, CblasLeft, uplo, trans, diag, n, k, one, a, n, b, n);
-    else if constexpr (std::is_same_v<T, c64>) scipy_cblas_ctrsm(CblasColMajor, CblasLeft, uplo, trans, diag, n, k, &one, a, n, b, n);
-    else scipy_cblas_ztrsm(CblasColMajor, CblasLeft, uplo, trans, diag, n, k, &one, a, n, b, n);
-}
-
 struct TriangularRaw : Op<TriangularRaw> {
     SIG("_linalg_triangular(Tensor A, Tensor B, bool upper, bool unitriangular) -> Tensor");
     DOC("Solutions of A X = B for triangular matrices of the same batch sizes.");
@@ -38,7 +24,7 @@ struct TriangularRaw : Op<TriangularRaw> {
         int64_t n = rows(a), k = columns(b);
         dispatch_lapack(a.dtype(), [&](auto tag) {
             using T = typename decltype(tag)::type;
-            each_matrix(batch_count(a), n * n * k, [&](int64_t i) { triangular<T>(!upper, true, unit, int(n), int(k), m.data<T>() + i * n * n, x.data<T>() + i * n * k); });
+            each_side(batch_count(a), n, k, [&](int64_t i, int64_t first, int64_t count) { trsm(CblasLeft, upper ? CblasLower : CblasUpper, CblasTrans, unit ? CblasUnit : CblasNonUnit, int(n), int(count), m.data<T>() + i * n * n, int(n), x.data<T>() + (i * k + first) * n, int(n)); });
         });
         return turned(x);
     }
@@ -110,9 +96,10 @@ struct CholeskyEx : Op<CholeskyEx> {
         dispatch_lapack(a.dtype(), [&](auto tag) {
             using T = typename decltype(tag)::type;
             if (n == 0) return;
-            each_matrix(batch_count(a), n * n * n / 3, [&](int64_t i) {
+            int64_t batch = batch_count(a);
+            each_matrix(batch, n * n * n / 3, [&](int64_t i) {
                 T* p = l.data<T>() + i * n * n;
-                int verdict = n <= cpu::kSmallCholesky ? cpu::small_potrf(upper, int(n), p) : potrf<T>(LAPACK_COL_MAJOR, upper ? 'U' : 'L', int(n), p, int(n));
+                int verdict = n <= cpu::kSmallCholesky ? cpu::small_potrf(upper, int(n), p) : batch == 1 && n >= kLargeMatrix ? blocked_potrf(upper, int(n), p) : potrf<T>(LAPACK_COL_MAJOR, upper ? 'U' : 'L', int(n), p, int(n));
                 for (int64_t j = 0; j < n && verdict == 0; j++)  // OpenBLAS takes NaN for positive
                     if (!(std::real(p[j * n + j]) > 0)) verdict = int(j) + 1;
                 info.data<int32_t>()[i] = verdict;
@@ -177,7 +164,7 @@ struct CholeskySolveRaw : Op<CholeskySolveRaw> {
         int64_t n = rows(b), k = columns(b);
         dispatch_lapack(b.dtype(), [&](auto tag) {
             using T = typename decltype(tag)::type;
-            each_matrix(batch_count(b), 2 * n * n * k, [&](int64_t i) { potrs<T>(LAPACK_COL_MAJOR, upper ? 'U' : 'L', int(n), int(k), f.data<T>() + i * n * n, int(n), x.data<T>() + i * n * k, int(n)); });
+            each_side(batch_count(b), n, k, [&](int64_t i, int64_t first, int64_t count) { potrs<T>(LAPACK_COL_MAJOR, upper ? 'U' : 'L', int(n), int(count), f.data<T>() + i * n * n, int(n), x.data<T>() + (i * k + first) * n, int(n)); });
         });
         return turned(x);
     }
@@ -252,7 +239,9 @@ static Reflectors reflectors(const Tensor& a) {
     dispatch_lapack(a.dtype(), [&](auto tag) {
         using T = typename decltype(tag)::type;
         [[maybe_unused]] bool small = std::max(m, n) <= cpu::kSmallQr;
-        each_matrix(batch_count(a), m * n * k, [&](int64_t i) {
+        int64_t batch = batch_count(a);
+        if (batch == 1 && k >= kLargeMatrix) return blocked_geqrf(int(m), int(n), r.a.data<T>(), r.tau.data<T>());
+        each_matrix(batch, m * n * k, [&](int64_t i) {
             T *p = r.a.data<T>() + i * m * n, *tau = r.tau.data<T>() + i * k;
             if constexpr (!is_complex_v<T>) {
                 if (small) {
@@ -276,6 +265,7 @@ static Tensor product_of_reflectors(const Tensor& v, const Tensor& tau, int64_t 
     if (q.is_meta() || q.numel() == 0) return q;
     dispatch_lapack(v.dtype(), [&](auto tag) {
         using T = typename decltype(tag)::type;
+        if (q.dim() == 2 && std::min(k, count) >= kLargeMatrix) return blocked_orgqr(int(m), int(count), int(std::min(k, count)), v.data<T>(), tau.data<T>(), q.data<T>());
         each_matrix(product(Ints(batch)), m * count * k, [&](int64_t i) {
             T* to = q.data<T>() + i * m * count;
             if (k == 0) return;
