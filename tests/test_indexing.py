@@ -248,3 +248,14 @@ def test_the_order_of_equal_small_elements_is_pytorchs():
 def test_histc_finds_bins_in_the_arithmetic_of_its_elements():
     x = torch.tensor([0.1, 5.6875, 9.375], dtype=torch.bfloat16)
     assert torch.histc(x, 100, 0, 10).nonzero().flatten().tolist() == [1, 56, 93]
+
+
+@pytest.mark.parametrize("n", [5, 200, 700, 3000, 40000])
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "int64", "float32", "float64"])
+def test_sorts_of_every_length_are_stable_where_asked(n, dtype):
+    array = (np.random.default_rng(n).normal(size=(2, n)) * 40).astype(dtype)
+    values, indices = torch.sort(torch.from_numpy(array), stable=True)
+    assert np.array_equal(indices.numpy(), np.argsort(array, 1, kind="stable"))
+    values, indices = torch.sort(torch.from_numpy(array), descending=True)
+    assert np.array_equal(values.numpy(), np.sort(array, 1)[:, ::-1])
+    assert np.array_equal(np.take_along_axis(array, indices.numpy(), 1), values.numpy())

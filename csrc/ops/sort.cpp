@@ -51,13 +51,15 @@ template <class K> Keyed<K>* sort_keyed(Keyed<K>* items, Keyed<K>* room, int64_t
         insertion_sort(items, n);
         return items;
     }
-    if (n < 2048) {
-        std::sort(items, items + n);
-        return items;
-    }
     K all = 0, common = ~K(0);  // bits that are set somewhere, and everywhere
     for (int64_t i = 0; i < n; i++) all |= items[i].key, common &= items[i].key;
     K varies = all ^ common;
+    int64_t passes = 0;
+    for (int shift = 0; shift < int(8 * sizeof(K)); shift += kDigit) passes += (varies >> shift & (kBins - 1)) != 0;
+    if (n < 100 * passes) {  // a pass costs as much as sorting some hundred items
+        std::sort(items, items + n);
+        return items;
+    }
     int parts = parallel && n >= 2 * kGrain ? kParts : 1;
     cpu::Buffer<uint32_t> counts(parts * kBins);
     for (int shift = 0; shift < int(8 * sizeof(K)); shift += kDigit) {
@@ -97,7 +99,9 @@ ValuesIndices sort_raw(const Tensor& self, int64_t dim, bool descending, bool st
     Tensor x = to_compute(self);
     Lanes l = lanes(x, d);
     Tensor values = lane_result(l, l.n, x.dtype()), indices = lane_result(l, l.n, DType::Int64);
-    dispatch_ordered(x, [&](auto tag) { sort_lanes<typename decltype(tag)::type>(l, descending, !stable && itemsize(self.dtype()) <= 2, values, indices); });
+    bool radix = is_integral(self.dtype()) && self.dim() == 1 && self.numel() >= kGrain && !descending;  // stable in PyTorch, too
+    bool like_torch = !stable && itemsize(self.dtype()) <= 2 && !radix;
+    dispatch_ordered(x, [&](auto tag) { sort_lanes<typename decltype(tag)::type>(l, descending, like_torch, values, indices); });
     return {cast_raw(finish_lanes(l, values, l.n), self.dtype()), finish_lanes(l, indices, l.n)};
 }
 
