@@ -44,13 +44,13 @@ for _name in dir(_C):
     if isinstance(getattr(_C, _name), (dtype, layout, memory_format)):
         globals()[_name] = getattr(_C, _name)
 
-from rushlight import tensor as _tensor_module  # noqa: E402
 from rushlight import _tensor_methods as _more_methods  # noqa: E402, F401
+from rushlight import tensor as _tensor_module  # noqa: E402
 from rushlight._aten_names import *  # noqa: E402, F403
 from rushlight._contraction import *  # noqa: E402, F403
+from rushlight._decompositions import *  # noqa: E402, F403
 from rushlight._numeric import *  # noqa: E402, F403
 from rushlight._spectral import *  # noqa: E402, F403
-from rushlight._decompositions import *  # noqa: E402, F403
 from rushlight.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled  # noqa: E402
 from rushlight.functional import *  # noqa: E402, F403
 from rushlight.random import *  # noqa: E402, F403

@@ -84,7 +84,11 @@ def module_load(self: Tensor, other: Tensor, assign: bool = False) -> Tensor:
 @_method
 def storage_type(self: Tensor) -> type:
     """The class of typed storages for this dtype: FloatStorage and the like."""
-    return type(self.storage())
+    from rushlight import storage
+
+    if self.dtype not in storage._CLASS_OF_DTYPE:
+        raise RuntimeError(f"storage_type: {self.dtype} has no typed storage of its own")
+    return storage._CLASS_OF_DTYPE[self.dtype]
 
 
 @_method

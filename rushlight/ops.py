@@ -54,4 +54,5 @@ class _Namespace:
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(name)
-    return _Namespace(name)
+    namespace = globals()[name] = _Namespace(name)
+    return namespace

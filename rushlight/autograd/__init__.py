@@ -46,7 +46,7 @@ def backward(
     grad_tensors: the gradient of each tensor; None for scalars. Raises RuntimeError where a tensor needs no gradient,
     where a graph was freed, or where a saved tensor was changed in place.
     """
-    if _C._interpreters():
+    if _C._vmap_level():
         raise RuntimeError("backward() called inside a functorch transform. This is not supported; use func.grad")
     if grad_variables is not None:
         if grad_tensors is not None:
