@@ -69,6 +69,19 @@ def _analytical(outputs: tuple[Tensor, ...], x: Tensor, k: int) -> list[Tensor]:
     return rows
 
 
+def _forward_agrees(
+    func: Callable, inputs: tuple, which: int, numeric: list[list[Tensor]], rtol: float, atol: float
+) -> bool:
+    """Whether forward mode gives the central differences with respect to inputs[which]."""
+    from rushlight.autograd.forward_ad import _jacobian_columns
+
+    return all(
+        _C._functions.allclose(_flat(tangent).double(), difference.double(), rtol=rtol, atol=atol, equal_nan=True)
+        for tangents, row in zip(_jacobian_columns(func, inputs, which), numeric, strict=True)
+        for tangent, difference in zip(tangents, row, strict=True)
+    )
+
+
 def _fail(message: str, raise_exception: bool) -> bool:
     if raise_exception:
         raise GradcheckError(message)
@@ -98,10 +111,8 @@ def gradcheck(
     A complex number counts as two real ones; the gradient of a real L is dL/d(re) + i dL/d(im). Raises GradcheckError with
     the place of the first difference, or returns False where raise_exception is False.
     """
-    if check_batched_grad or check_batched_forward_grad or check_forward_ad:
-        raise NotImplementedError(
-            "gradcheck: check_batched_grad, check_batched_forward_grad and check_forward_ad are not there"
-        )
+    if check_batched_grad or check_batched_forward_grad:
+        raise NotImplementedError("gradcheck: check_batched_grad and check_batched_forward_grad are not there")
     inputs = _as_tuple(inputs)
     if any(isinstance(x, Tensor) and x.layout is not _C.strided for x in inputs):
         from rushlight.sparse import as_sparse_gradcheck
@@ -126,6 +137,10 @@ def gradcheck(
         return True
     for i in wanted:
         numeric = _numerical(func, inputs, i, eps)
+        if check_forward_ad and not _forward_agrees(func, inputs, i, numeric, rtol, atol):
+            return _fail(f"Jacobian computed with forward mode mismatch with respect to input {i}", raise_exception)
+        if not check_backward_ad:
+            continue
         positions = [k for k, o in enumerate(all_outputs) if o.requires_grad]
         for k, position in enumerate(positions):
             analytic = _analytical(outputs, inputs[i], k)

@@ -12,17 +12,27 @@ from typing import Any
 
 from rushlight import _C
 from rushlight._C import Tensor
+from rushlight.func._tools import (
+    debug_unwrap,
+    functional_call,
+    functionalize,
+    linearize,
+    replace_all_batch_norm_modules_,
+)
 from rushlight.func._vmap import vmap
-from rushlight.nn.utils.stateless import functional_call
 
 __all__ = [
+    "debug_unwrap",
     "functional_call",
+    "functionalize",
     "grad",
     "grad_and_value",
     "hessian",
     "jacfwd",
     "jacrev",
     "jvp",
+    "linearize",
+    "replace_all_batch_norm_modules_",
     "stack_module_state",
     "vjp",
     "vmap",
