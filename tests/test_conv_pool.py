@@ -326,3 +326,11 @@ def test_attention_with_dropout_computes_16_bit_numbers_in_float32():
     torch.manual_seed(1)
     wide = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), dropout_p=0.5)
     assert narrow.dtype is torch.bfloat16 and torch.equal(narrow, wide.bfloat16())
+
+
+def test_nearest_samples_have_gradients_with_a_graph():
+    x = torch.randn(1, 1, 4, 4, dtype=torch.float64, requires_grad=True)
+    grid = (torch.rand(1, 2, 2, 2, dtype=torch.float64) * 1.5 - 0.75).requires_grad_()
+    gx, gg = torch.autograd.grad(F.grid_sample(x, grid, mode="nearest", align_corners=False).sum(), (x, grid), create_graph=True)
+    assert gx.requires_grad and gg.requires_grad and gg.abs().sum() == 0 and gx.sum() == 4
+    assert torch.autograd.grad(gx.sum(), x, allow_unused=True)[0] is None
