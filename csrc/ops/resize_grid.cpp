@@ -260,11 +260,30 @@ template <class F> void dispatch_points(DType t, F f) {
 }
 }  // namespace
 
+// The result's sizes; says what is wrong with the arguments.
+static Dims sampled_sizes(const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding) {
+    check(input.dim() >= 3 && input.dim() == grid.dim(), "grid_sampler(): expected grid and input to have same number of dimensions, but got input with sizes ", input.sizes(), " and grid with sizes ", grid.sizes());
+    check(input.sizes()[0] == grid.sizes()[0], "grid_sampler(): expected grid and input to have same batch size, but got input with sizes ", input.sizes(), " and grid with sizes ", grid.sizes());
+    check(grid.sizes().back() == input.dim() - 2, "grid_sampler(): expected grid to have size ", input.dim() - 2, " in last dimension, but got grid with sizes ", grid.sizes());
+    for (int64_t d = 2; d < input.dim(); d++)
+        check(input.sizes()[size_t(d)] > 0, "grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes ", input.sizes(), " with dimension ", d, " being empty");
+    check(input.dim() == 4 || input.dim() == 5, "grid_sampler(): expected 4D or 5D input and grid with same number of dimensions, but got input with sizes ", input.sizes(), " and grid with sizes ", grid.sizes());
+    check(mode != kBicubic || input.dim() == 4, "grid_sampler(): bicubic interpolation only supports 4D input");
+    check(input.dtype() == grid.dtype(), "expected scalar type ", title(input.dtype()), " but found ", title(grid.dtype()), " (grid_sampler)");
+    check(is_floating(input.dtype()), Err::NotImplemented, "\"grid_sampler_2d_cpu\" not implemented for '", title(input.dtype()), "'");
+    Dims sizes(Ints(grid.sizes()).first(size_t(grid.dim() - 1)));
+    sizes.insert(1, input.sizes()[1]);
+    check(mode >= 0 && mode <= 2 && padding >= 0 && padding <= 2, "grid_sampler(): interpolation_mode and padding_mode are 0, 1 or 2, but got ", mode, " and ", padding);
+    return sizes;
+}
+
 struct GridSamplerBackward : Op<GridSamplerBackward> {
     SIG("grid_sampler_backward(Tensor grad_output, Tensor input, Tensor grid, int interpolation_mode, int padding_mode, bool align_corners, bool needs_input) -> (Tensor, Tensor)");
     DOC("Gradients of grid_sampler for input (None unless needs_input) and grid.");
     FORMS(FUNCTION);
     static std::tuple<Tensor, Tensor> forward(const Tensor& g, const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding, bool align, bool needs_input) {
+        Dims sizes = sampled_sizes(input, grid, mode, padding);
+        check(g.sizes() == sizes && g.dtype() == input.dtype(), "grid_sampler_backward(): expected a gradient of shape ", sizes, " and the input's dtype ", title(input.dtype()), ", but got ", g.sizes(), " and ", title(g.dtype()));
         if (g.is_meta()) return {needs_input ? empty(input.sizes(), g.dtype(), Device::Meta) : Tensor(), empty(grid.sizes(), g.dtype(), Device::Meta)};
         DType t = sampled_in(g.dtype());
         Tensor y = cast_raw(g, t), x = cast_raw(input, t), at = contiguous(grid);
@@ -284,17 +303,7 @@ struct GridSampler : Op<GridSampler> {
     FORMS(FUNCTION);
     using Saves = Save<In<0>, In<1>>;
     static Tensor forward(const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding, bool align) {
-        check(input.dim() >= 3 && input.dim() == grid.dim(), "grid_sampler(): expected grid and input to have same number of dimensions, but got input with sizes ", input.sizes(), " and grid with sizes ", grid.sizes());
-        check(input.sizes()[0] == grid.sizes()[0], "grid_sampler(): expected grid and input to have same batch size, but got input with sizes ", input.sizes(), " and grid with sizes ", grid.sizes());
-        check(grid.sizes().back() == input.dim() - 2, "grid_sampler(): expected grid to have size ", input.dim() - 2, " in last dimension, but got grid with sizes ", grid.sizes());
-        for (int64_t d = 2; d < input.dim(); d++)
-            check(input.sizes()[size_t(d)] > 0, "grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes ", input.sizes(), " with dimension ", d, " being empty");
-        check(input.dim() == 4 || input.dim() == 5, "grid_sampler(): expected 4D or 5D input and grid with same number of dimensions, but got input with sizes ", input.sizes(), " and grid with sizes ", grid.sizes());
-        check(mode != kBicubic || input.dim() == 4, "grid_sampler(): bicubic interpolation only supports 4D input");
-        check(input.dtype() == grid.dtype(), "expected scalar type ", title(input.dtype()), " but found ", title(grid.dtype()), " (grid_sampler)");
-        check(is_floating(input.dtype()), Err::NotImplemented, "\"grid_sampler_2d_cpu\" not implemented for '", title(input.dtype()), "'");
-        Dims sizes(Ints(grid.sizes()).first(size_t(grid.dim() - 1)));
-        sizes.insert(1, input.sizes()[1]);
+        Dims sizes = sampled_sizes(input, grid, mode, padding);
         if (input.is_meta() || grid.is_meta()) return empty(sizes, input.dtype(), Device::Meta);
         DType t = sampled_in(input.dtype());
         Tensor x = cast_raw(input, t), at = contiguous(grid), r = empty(sizes, t);
