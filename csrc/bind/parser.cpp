@@ -38,7 +38,7 @@ static bool accepts(const Param& p, PyObject* o) {
     switch (p.kind) {
         case Kind::Tensor: return is_tensor(o);
         case Kind::Operand: return is_tensor(o) || is_number(o);
-        case Kind::TensorList: return all_of(o, is_tensor_or_none);
+        case Kind::TensorList: return all_of(o, p.type.starts_with("Tensor?") ? is_tensor_or_none : is_tensor);
         case Kind::Scalar: return is_scalar(o);
         case Kind::Int: return is_int(o);
         case Kind::IntList: return all_of(o, is_int) || (p.list_size > 0 && is_int(o));

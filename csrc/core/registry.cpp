@@ -50,7 +50,7 @@ std::vector<std::string> split(const std::string& s) {
 
 Kind kind_of(const OpInfo& op, const std::string& t, bool list) {
     static const std::map<std::string, std::pair<Kind, Kind>> kinds = {
-        {"Tensor", {Kind::Tensor, Kind::TensorList}}, {"Operand", {Kind::Operand, Kind::Operand}}, {"Scalar", {Kind::Scalar, Kind::FloatList}},
+        {"Tensor", {Kind::Tensor, Kind::TensorList}}, {"Tensor?", {Kind::Tensor, Kind::TensorList}}, {"Operand", {Kind::Operand, Kind::Operand}}, {"Scalar", {Kind::Scalar, Kind::FloatList}},
         {"int", {Kind::Int, Kind::IntList}}, {"float", {Kind::Float, Kind::FloatList}}, {"bool", {Kind::Bool, Kind::BoolList}},
         {"ScalarType", {Kind::DType, Kind::DType}}, {"Device", {Kind::Device, Kind::Device}}, {"Layout", {Kind::Layout, Kind::Layout}},
         {"MemoryFormat", {Kind::MemoryFormat, Kind::MemoryFormat}}, {"Generator", {Kind::Generator, Kind::Generator}}, {"str", {Kind::Str, Kind::Str}},

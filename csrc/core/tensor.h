@@ -98,8 +98,8 @@ public:
     const Dims& sizes() const { return p_->sizes; }
     const Dims& strides() const { return p_->strides; }
     int64_t dim() const { return int64_t(p_->sizes.size()); }
-    int64_t size(int64_t d) const { return p_->sizes[wrap_dim(d, dim())]; }
-    int64_t stride(int64_t d) const { return p_->strides[wrap_dim(d, dim())]; }
+    int64_t size(int64_t d) const { return p_->sizes[wrap_dim(d, dim(), false)]; }
+    int64_t stride(int64_t d) const { return p_->strides[wrap_dim(d, dim(), false)]; }
     int64_t numel() const { return p_->numel; }
     DType dtype() const { return p_->dtype; }
     Device device() const { return p_->storage ? p_->storage->device : Device::CPU; }

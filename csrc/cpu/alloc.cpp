@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,7 +20,6 @@ constexpr size_t kRegion = size_t(1) << 20;
 constexpr size_t kHugePage = size_t(2) << 20;
 constexpr size_t kSlabBlock = size_t(128) << 10;  // larger blocks have a region of their own
 constexpr size_t kPage = 4096;
-constexpr size_t kLargest = size_t(1) << 46;
 constexpr int kClasses = 16 + 4 * 37;
 
 struct Region {
@@ -69,6 +69,12 @@ struct Guard {
     ~Guard() { l.unlock(); }
 };
 
+// What the machine could hold at all. A larger mapping would be given, as nothing is touched yet, and end the process later.
+size_t all_memory() {
+    struct sysinfo info;
+    if (sysinfo(&info) != 0) return size_t(1) << 46;
+    return (size_t(info.totalram) + size_t(info.totalswap)) * info.mem_unit;
+}
 size_t physical_memory() { return size_t(sysconf(_SC_PHYS_PAGES)) * size_t(sysconf(_SC_PAGE_SIZE)); }
 
 struct Heap {
@@ -76,6 +82,7 @@ struct Heap {
     Class classes[kClasses];
     MemoryStats stats{};
     int64_t highest = 0;  // like stats.peak, but never reset
+    size_t largest = all_memory();
     int64_t kept = 0;     // bytes of large blocks waiting to be used again
     int64_t keep_limit = int64_t(std::min(physical_memory() / 4, size_t(2) << 30));
     unsigned colour = 0;
@@ -243,8 +250,8 @@ void Heap::put(void* p) {
 }  // namespace
 
 void* alloc(size_t n) {
-    if (n > kLargest) return nullptr;
     Heap& h = heap();
+    if (n > h.largest) return nullptr;
     Guard g(h.lock);
     return h.take(class_of(n));
 }

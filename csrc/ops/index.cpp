@@ -89,7 +89,7 @@ struct Plan {
 }  // namespace
 
 struct IndexTensor : Op<IndexTensor> {
-    SIG("index.Tensor(Tensor self, Tensor[] indices) -> Tensor");
+    SIG("index.Tensor(Tensor self, Tensor?[] indices) -> Tensor");
     DOC("The elements at integer indices or where masks are true; an absent index takes its whole dimension.");
     FORMS(0);
     using Saves = Save<In<1>>;
@@ -111,7 +111,7 @@ struct IndexTensor : Op<IndexTensor> {
 OP(IndexTensor);
 
 struct IndexPut : Update<IndexPut, Tensors, Tensor, bool> {
-    SIG("index_put(Tensor self, Tensor[] indices, Tensor values, bool accumulate=False) -> Tensor");
+    SIG("index_put(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor");
     DOC("self with values written, or added with accumulate=True, at the places that indices name.");
     FORMS(FUNCTION | METHOD | INPLACE);
     using Saves = Save<In<1>>;

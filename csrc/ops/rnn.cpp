@@ -178,7 +178,11 @@ void run_layer_backward(const Layer& l, const T* out, const T* cells, const T* k
 }
 
 Layer layer_of(const Tensor& gates, const Tensor& h0, int64_t mode, bool reverse) {
+    check(mode >= 0 && mode <= 3, "_rnn_layer: mode is 0 to 3, but got ", mode);
     RnnMode m = RnnMode(mode);
+    check(gates.dim() == 3 && h0.dim() == 2 && h0.sizes()[0] == gates.sizes()[1], "RNN: expected gates (time, batch, gates) and hidden (batch, hidden), got ", gates.sizes(), " and ", h0.sizes());
+    int64_t parts = m == RnnMode::Lstm ? 4 : m == RnnMode::Gru ? 3 : 1;
+    check(gates.sizes()[2] == parts * h0.sizes()[1], "RNN: expected ", parts, " gates for each of ", h0.sizes()[1], " hidden numbers, but the weights give ", gates.sizes()[2]);
     return {gates.sizes()[0], gates.sizes()[1], h0.sizes()[1], gates.sizes()[2], kept_count(m), m, reverse};
 }
 }  // namespace
@@ -221,6 +225,10 @@ struct RnnLayer : Op<RnnLayer> {
     using Saves = Save<In<0>, In<1>, In<2>, In<3>, In<4>, Out<0>, Out<1>, Out<2>>;
     static std::tuple<Tensor, Tensor, Tensor> forward(const Tensor& gates, const Tensor& h0, const Tensor& c0, const Tensor& w, const Tensor& b, int64_t mode, bool reverse) {
         Layer l = layer_of(gates, h0, mode, reverse);
+        check(is_floating(gates.dtype()) && h0.dtype() == gates.dtype() && w.dtype() == gates.dtype() && (!c0 || c0.dtype() == gates.dtype()) && (!b || b.dtype() == gates.dtype()), "RNN: input, states and weights must have the same floating-point dtype; the gates have ", title(gates.dtype()));
+        check(w.dim() == 2 && w.sizes()[0] == l.gates && w.sizes()[1] == l.hidden, "RNN: expected recurrent weights of shape (", l.gates, ", ", l.hidden, "), got ", w.sizes());
+        check(!b || (b.dim() == 1 && b.numel() == l.gates), "RNN: expected a recurrent bias of ", l.gates, " numbers, got shape ", b ? b.sizes() : Dims());
+        check(l.mode != RnnMode::Lstm || (c0 && c0.sizes() == h0.sizes()), "RNN: an LSTM needs a cell state of the hidden state's shape ", h0.sizes());
         bool has_kept = l.mode == RnnMode::Lstm || l.mode == RnnMode::Gru;
         DType t = gates.dtype();
         Device d = gates.device();

@@ -18,7 +18,8 @@ struct Packing {
     int64_t time, batch, total;
     Dims first, lengths;
     explicit Packing(const Tensor& batch_sizes) {
-        Tensor s = cast_raw(batch_sizes, DType::Int64);
+        check(batch_sizes.dim() == 1 && batch_sizes.dtype() == DType::Int64 && !batch_sizes.is_meta(), "batch_sizes of packed sequences must be a vector of int64 in memory, got ", title(batch_sizes.dtype()), " of shape ", batch_sizes.sizes());
+        Tensor s = contiguous(batch_sizes);
         time = s.numel(), batch = time ? s.data<int64_t>()[0] : 0, total = 0;
         lengths = Dims(size_t(batch), 0);
         for (int64_t t = 0; t < time; t++) {
@@ -86,6 +87,7 @@ States run_direction(RnnMode mode, const Tensor& input, const Packing* packing, 
 
 void check_states(const Network& n, const Tensor& input, int64_t batch, const Tensor& h, const Tensor& c, size_t params, size_t each) {
     int64_t directions = n.bidirectional ? 2 : 1;
+    check(n.layers > 0, "RNN: expected at least one layer, got num_layers=", n.layers);
     check(params == each * size_t(n.layers * directions), "got an incorrect number of RNN parameters: ", params, " for ", n.layers, " layers and ", directions, " directions");
     check(h.dim() == 3 && h.size(0) == n.layers * directions && h.size(1) == batch, "Expected hidden size (", n.layers * directions, ", ", batch, ", hidden), got ", h.sizes());
     check(!c || (c.dim() == 3 && c.size(0) == h.size(0) && c.size(1) == batch), "Expected cell size (", n.layers * directions, ", ", batch, ", hidden), got ", c ? c.sizes() : Dims());
@@ -98,6 +100,8 @@ std::tuple<Tensor, Tensor, Tensor> run_network(const Network& n, const Tensor& i
     int64_t directions = n.bidirectional ? 2 : 1;
     check(packing || input.dim() == 3, "RNN: expected input (time, batch, features), got ", input.sizes());
     check_states(n, input, packing ? packing->batch : input.size(1), h0, c0, params.size(), each);
+    check(!packing || (input.dim() == 2 && input.size(0) == packing->total), "RNN: expected packed input of ", packing ? packing->total : 0, " rows, got ", input.sizes());
+    for (auto& p : params) check(bool(p), Err::Type, "RNN: expected tensors as parameters, but got None");
     Tensor x = input;
     Tensors hs, cs;
     for (int64_t layer = 0; layer < n.layers; layer++) {
@@ -123,6 +127,7 @@ std::tuple<Tensor, Tensor, Tensor> run_padded(const Network& n, const Tensor& in
 
 // One step is a layer of one step.
 std::pair<Tensor, Tensor> run_cell(RnnMode mode, const Tensor& input, const Tensor& h, const Tensor& c, const Tensor& w_ih, const Tensor& w_hh, const Tensor& b_ih, const Tensor& b_hh) {
+    check(w_ih.dim() == 2 && w_hh.dim() == 2, "RNN cell: expected weights (gates, I) and (gates, H), got ", w_ih.sizes(), " and ", w_hh.sizes());
     check(input.dim() == 2 && h.dim() == 2 && input.size(0) == h.size(0), "RNN cell: expected input (N, I) and hidden (N, H), got ", input.sizes(), " and ", h.sizes());
     check(input.size(1) == w_ih.size(1), "input has inconsistent input_size: got ", input.size(1), " expected ", w_ih.size(1));
     check(h.size(1) == w_hh.size(1), "hidden has inconsistent hidden_size: got ", h.size(1), ", expected ", w_hh.size(1));
@@ -130,7 +135,7 @@ std::pair<Tensor, Tensor> run_cell(RnnMode mode, const Tensor& input, const Tens
     auto [out, cells] = rnn_layer(mode, unsqueeze(gates, 0), h, c, w_hh, b_hh, false);
     return {squeeze(out, 0), cells ? squeeze(cells, 0) : Tensor()};
 }
-void check_pair(const char* op, const Tensors& hx) { check(hx.size() == 2, op, " expects two hidden states, got ", hx.size()); }
+void check_pair(const char* op, const Tensors& hx) { check(hx.size() == 2 && hx[0] && hx[1], op, " expects two hidden states, got ", hx.size()); }
 }  // namespace
 
 #define RL_NETWORK "Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional"
