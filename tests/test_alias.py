@@ -1,6 +1,5 @@
 """The alias: `import torch` means Rushlight. Each program runs in a process of its own."""
 
-import os
 import subprocess
 import sys
 import textwrap

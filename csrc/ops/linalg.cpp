@@ -75,6 +75,7 @@ Tensor identity(const Dims& batch, int64_t m, int64_t n, DType t, Device device)
 Tensor identity(int64_t n, const Tensor& like) { return identity({}, n, n, like.dtype(), like.device()); }
 
 static void check_common_batch(const char* op, const Tensor& a, const Tensor& b) {
+    check_same_device(op, a, b);
     Dims x = batch_of(a), y = batch_of(b);
     for (size_t i = 1; i <= std::min(x.size(), y.size()); i++) {
         int64_t p = x[x.size() - i], q = y[y.size() - i];
@@ -82,9 +83,9 @@ static void check_common_batch(const char* op, const Tensor& a, const Tensor& b)
     }
 }
 std::pair<Tensor, Tensor> with_common_batch(const char* op, const Tensor& a, const Tensor& b) {
+    check_common_batch(op, a, b);
     Dims x = batch_of(a), y = batch_of(b);
     if (x == y) return {a, b};
-    check_common_batch(op, a, b);
     Dims batch = broadcast(x, y);
     auto wide = [&](const Tensor& t) {
         Dims sizes = matrices(batch, rows(t), columns(t));
@@ -145,17 +146,18 @@ struct LuPermutation : Op<LuPermutation> {
     FORMS(FUNCTION);
     NO_GRADIENT;
     static Tensor forward(const Tensor& pivots, int64_t m, const DType& t) {
+        check(pivots.dim() >= 1 && pivots.size(-1) <= m, "torch.lu_unpack: LU_pivots of shape ", pivots.sizes(), " are more than the ", m, " rows of LU_data");
         Dims batch(Ints(pivots.sizes()).first(size_t(pivots.dim() - 1)));
         int64_t k = pivots.size(-1), count = product(Ints(batch));
         Tensor r = zeros(matrices(batch, m, m), t, pivots.device());
         if (r.is_meta()) return r;
         Tensor p = contiguous(cast_raw(pivots, DType::Int32));
         for (int64_t i = 0; i < count * k; i++) check(p.data<int32_t>()[i] >= 1 && p.data<int32_t>()[i] <= m, "Pivots given to lu_solve must all be greater or equal to 1. Did you properly pass the result of lu_factor?");
-        dispatch_lapack(t, [&](auto tag) {
+        dispatch(t, [&](auto tag) {
             using T = typename decltype(tag)::type;
             for (int64_t b = 0; b < count; b++) {
                 auto order = row_order(p.data<int32_t>() + b * k, k, m);
-                for (int64_t i = 0; i < m; i++) r.data<T>()[(b * m + order[size_t(i)]) * m + i] = T(1);
+                for (int64_t i = 0; i < m; i++) r.data<T>()[(b * m + order[size_t(i)]) * m + i] = convert<T>(1.0);
             }
         });
         return r;
@@ -234,6 +236,7 @@ struct LuUnpack : Composite<LuUnpack> {
     static std::tuple<Tensor, Tensor, Tensor> forward(const Tensor& lu, const Tensor& pivots, bool data, bool with_pivots) {
         check_matrix("torch.lu_unpack", lu, "LU_data");
         check(!with_pivots || pivots.dtype() == DType::Int32, "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype. Note: this function is intended to be used with the output produced by torch.linalg.lu_factor");
+        check_same_device("lu_unpack", lu, pivots);
         int64_t m = rows(lu), n = columns(lu), k = std::min(m, n);
         Tensor none = empty(Dims{0}, lu.dtype(), lu.device());
         Tensor p = with_pivots ? permutation(pivots, m, lu.dtype()) : none;
@@ -269,6 +272,7 @@ struct LuSolve : Composite<LuSolve> {
         check(pivots.dtype() == DType::Int32, "linalg.lu_solve: pivots should be a Tensor of scalar type torch.int32. Got ", title(pivots.dtype()));
         check(columns(lu) == (left ? rows(b) : columns(b)), "linalg.lu_solve: Incompatible shapes of LU and B for the equation ", left ? "AX = B" : "XA = B", " (", rows(lu), "x", columns(lu), " and ", rows(b), "x", columns(b), ")");
         check(pivots.dim() >= 1 && pivots.size(-1) == rows(lu), "linalg.lu_solve: Number of pivots per batch should be same as the dimension of the matrix");
+        check_same_device("linalg.lu_solve", lu, pivots);
         if (!left) return rl::adjoint(forward(lu, pivots, rl::adjoint(b), true, !adjoint));
         Tensor p = permutation(pivots, rows(lu), lu.dtype());
         if (!adjoint) return solve_triangular(lu, solve_triangular(lu, matmul(transpose(p, -2, -1), b), false, true, true), true);

@@ -12,10 +12,11 @@ namespace {
 double eps_of(const Tensor& a) { return to_real(a.dtype()) == DType::Float32 ? 1.1920928955078125e-07 : 2.220446049250313e-16; }
 
 // A tolerance as a tensor of the batch's sizes, from None, a number or a tensor.
-Tensor tolerance_part(PyObject* o, double otherwise, DType t) {
+Tensor tolerance_part(PyObject* o, double otherwise, DType t, Device device) {
     if (!o || o == Py_None) return scalar_tensor(Scalar(otherwise), t);
     if (is_tensor(o)) {
         Tensor given = Tensor::borrow(o);
+        check(given.device() == device, "Tensor on device ", device_name(given.device()), " is not on the expected device ", device_name(device), "! (tolerance)");
         check(!given.is_complex(), "Expected the tolerance to be of a real dtype, but got ", title(given.dtype()));
         return to(given, t);
     }
@@ -29,7 +30,7 @@ std::pair<Tensor, Tensor> tolerances(const Tensor& a, PyObject* atol, PyObject* 
     bool absolute_only = given(atol) && !given(rtol);
     if (absolute_only && !is_tensor(atol)) absolute_only = scalar_from_python(atol).real() > 0;
     double relative = absolute_only ? 0 : eps_of(a) * double(std::max(rows(a), columns(a)));
-    return {tolerance_part(atol, 0, t), tolerance_part(rtol, relative, t)};
+    return {tolerance_part(atol, 0, t, a.device()), tolerance_part(rtol, relative, t, a.device())};
 }
 Tensor pinv_with(const Tensor& a, PyObject* atol, PyObject* rtol, bool hermitian) {
     check_matrix("linalg.pinv", a);
@@ -174,15 +175,15 @@ struct Cond : Composite<Cond> {
         std::string text = p && PyUnicode_Check(p) ? PyUnicode_AsUTF8(p) : "";
         double order = !p || p == Py_None ? 2 : text.empty() ? scalar_from_python(p).real() : 0;
         check(text.empty() || text == "fro" || text == "nuc", "linalg.cond got an invalid norm type: ", text);
+        if (a.numel() == 0) return zeros(batch_of(a), to_real(a.dtype()), a.device());
         if (text.empty() && std::abs(order) == 2) {
-            Tensor s = svdvals(a);
-            if (s.size(-1) == 0) return zeros(batch_of(a), s.dtype(), s.device());
-            Tensor largest = select(s, -1, 0), smallest = select(s, -1, -1);
+            Tensor s = svdvals(a), largest = select(s, -1, 0), smallest = select(s, -1, -1);
             return order > 0 ? div(largest, smallest) : div(smallest, largest);
         }
         check(std::abs(order) == 1 || std::isinf(order) || !text.empty(), "linalg.cond got an invalid norm type: ", order);
         std::string name = cat("linalg.cond(ord=", text.empty() ? str(order) : text, ")");
         check(rows(a) == columns(a), name.c_str(), ": A must be batches of square matrices, but they are ", rows(a), " by ", columns(a), " matrices");
+        check_lapack_type("linalg.inv", a);
         auto [lu, pivots, info] = lu_factor_ex(detach(a));
         Tensor singular = gt(info, Scalar(0));
         Tensor safe = where(column(column(singular)), identity(rows(a), a), a);

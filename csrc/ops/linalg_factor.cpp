@@ -71,6 +71,7 @@ struct TriangularSolveOld : Composite<TriangularSolveOld> {
         check(b.dim() >= 2, "triangular_solve: Expected b to have at least 2 dimensions, but it has ", b.dim(), " dimensions instead");
         check_lapack_kernel("triangular_solve_cpu", a);
         check(rows(a) == rows(b), "triangular_solve: Incompatible matrix sizes for triangular_solve: each A matrix is ", rows(a), " by ", columns(a), " but each b matrix is ", rows(b), " by ", columns(b));
+        check(a.dtype() == b.dtype(), "Expected b and A to have the same dtype, but found b of type ", title(b.dtype()), " and A of type ", title(a.dtype()), " instead (triangular_solve)");
         auto [m, x] = with_common_batch("triangular_solve", a, b);
         Tensor copy = transpose(contiguous_op(transpose(m, -2, -1)), -2, -1);
         return {solve_triangular(transposed ? transpose(m, -2, -1) : m, x, upper != transposed, true, unit), copy.is(m) ? clone(m) : copy};
@@ -346,6 +347,7 @@ OP(Geqrf);
 static void check_reflectors(const char* op, const Tensor& v, const Tensor& tau) {
     check_matrix(op, v, "input");
     check_lapack_type(op, v);
+    check_same_device(op, v, tau);
     check(rows(v) >= columns(v), op, ": input.shape[-2] must be greater than or equal to input.shape[-1]");
     check(tau.dim() == v.dim() - 1, op, ": Expected tau to have one dimension less than input, but got tau.ndim equal to ", tau.dim(), " and input.ndim is equal to ", v.dim());
     check(columns(v) >= tau.size(-1), op, ": input.shape[-1] must be greater than or equal to tau.shape[-1]");
@@ -433,6 +435,7 @@ struct Ormqr : Op<Ormqr> {
         check(same(batch_of(self), batch_of(other)), "torch.ormqr: Expected batch dimensions of other to be equal to input.shape[:-2], but got ", other.sizes());
         check(tau.dtype() == self.dtype(), "torch.ormqr: Expected input and tau to have the same dtype, but input has dtype ", title(self.dtype()), " and tau has dtype ", title(tau.dtype()));
         check(other.dtype() == self.dtype(), "torch.ormqr: Expected input and other to have the same dtype, but input has dtype ", title(self.dtype()), " and other has dtype ", title(other.dtype()));
+        check_same_device("ormqr", self, tau), check_same_device("ormqr", self, other);
         check_lapack_kernel("ormqr_cpu", self);
     }
     static Grads backward(Ctx& c, const Tensor& g) {

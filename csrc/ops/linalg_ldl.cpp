@@ -21,7 +21,7 @@ struct LdlFactorEx : Op<LdlFactorEx> {
     static std::tuple<Tensor, Tensor, Tensor> factor(const char* op, const Tensor& a, bool hermitian,
                                                      bool check_errors) {
         check_square(op, a);
-        check_lapack_kernel("ldl_factor_kernel_cpu", a);
+        check_lapack_type("torch.linalg.ldl_factor_ex", a, "ldl_factor_kernel_cpu");
         int64_t n = rows(a);
         Dims sizes = batch_of(a);
         Tensor ld = column_major(tril(a)), info = zeros(sizes, DType::Int32, a.device());
@@ -76,6 +76,7 @@ struct LdlSolve : Op<LdlSolve> {
         check(rows(ld) == rows(b), "Incompatible matrix sizes for ", op, ": each A matrix is ", rows(ld), " by ",
               columns(ld), " but each b matrix is ", rows(b), " by ", columns(b));
         check_lapack_kernel("ldl_solve_kernel_cpu", ld);
+        check_same_device(op, ld, pivots);
         auto [factors, rhs] = with_common_batch("linalg.ldl_solve", ld, b);
         Tensor x = column_major(rhs);
         if (x.is_meta() || x.numel() == 0) return turned(x);

@@ -107,7 +107,12 @@ void store_result(const Tensor& out, const Tensor& target) {
 }
 
 // ---------------------------------------------------------------- mm
+void check_same_device(const char* op, const Tensor& a, const Tensor& b) {
+    check(a.device() == b.device(), "Tensor on device ", device_name(b.device()), " is not on the expected device ", device_name(a.device()), "! (", op, ")");
+}
+
 static Dims mm_sizes(const Tensor& a, const Tensor& b) {
+    check_same_device("mm", a, b);
     check(a.dim() == 2, "self must be a matrix (mm of ", a.sizes(), " and ", b.sizes(), ")");
     check(b.dim() == 2, "mat2 must be a matrix (mm of ", a.sizes(), " and ", b.sizes(), ")");
     check(a.sizes()[1] == b.sizes()[0], "mat1 and mat2 shapes cannot be multiplied (", a.sizes()[0], "x", a.sizes()[1], " and ", b.sizes()[0], "x", b.sizes()[1], ")");
@@ -143,6 +148,7 @@ OP(Mm);
 
 // ---------------------------------------------------------------- bmm
 static Dims bmm_sizes(const Tensor& a, const Tensor& b) {
+    check_same_device("bmm", a, b);
     check(a.dim() == 3, "batch1 must be a 3D tensor (got ", a.sizes(), ")");
     check(b.dim() == 3, "batch2 must be a 3D tensor (got ", b.sizes(), ")");
     check(a.sizes()[0] == b.sizes()[0] && a.sizes()[2] == b.sizes()[1], "Expected size for first two dimensions of batch2 tensor to be: [", a.sizes()[0], ", ", a.sizes()[2], "] but got: [", b.sizes()[0], ", ", b.sizes()[1], "].");
@@ -253,6 +259,7 @@ struct Baddbmm : Op<Baddbmm> {
         check(b.dim() == 3, "batch2 must be a 3D tensor (got ", b.sizes(), ")");
         check(self.dtype() == a.dtype() && self.dtype() == b.dtype(), "Input dtypes must be the same, got: input ", cpp_name(self.dtype()), ", batch1: ", cpp_name(a.dtype()), ", batch2: ", cpp_name(b.dtype()));
         Dims r = bmm_sizes(a, b);
+        check_same_device("baddbmm", self, a);
         check_broadcast(self, r);
         check_gemm_type("baddbmm", self.dtype());
         return r;

@@ -86,6 +86,7 @@ Tensor outer(const Tensor& a, const Tensor& b);
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);
 Tensor addmm(const Tensor& self, const Tensor& a, const Tensor& b, const Scalar& beta = 1, const Scalar& alpha = 1);
 
+void check_same_device(const char* op, const Tensor& a, const Tensor& b);
 inline Device common_device(const Tensor& a, const Tensor& b) { return a.is_meta() || b.is_meta() ? Device::Meta : Device::CPU; }
 
 }  // namespace rl

@@ -83,6 +83,7 @@ static void mv_into(const Tensor& out, const Tensor& mat, const Tensor& vec, con
 }
 
 static Dims mv_sizes(const Tensor& self, const Tensor& mat, const Tensor& vec) {
+    check_same_device("addmv", mat, vec), check_same_device("addmv", mat, self);
     check(mat.dim() == 2 && vec.dim() == 1 && self.dim() <= 1, "vector + matrix @ vector expected, got ", self.dim(), ", ", mat.dim(), ", ", vec.dim());
     int64_t m = mat.sizes()[0], n = self.dim() == 0 ? 1 : self.sizes()[0];
     check(mat.sizes()[1] == vec.sizes()[0] && (n == m || n == 1), "size mismatch, got input (", n, "), mat (", m, "x", mat.sizes()[1], "), vec (", vec.sizes()[0], ")");
