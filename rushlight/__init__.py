@@ -10,14 +10,15 @@ import math as _math
 import os as _os
 from typing import Any
 
-# libgomp reads this when it is loaded: waiting threads spin briefly, then sleep. Children must not inherit it.
-_spin = _os.environ.get("GOMP_SPINCOUNT")
-if _spin is None:
-    _os.environ["GOMP_SPINCOUNT"] = "2000"
+# Libraries read these when they are loaded. libgomp's waiting threads spin briefly, then sleep; OpenBLAS makes no threads of
+# its own, as work is divided above it. Children, and other libraries of this process, must not inherit them.
+_settings = {"GOMP_SPINCOUNT": "2000", "OPENBLAS_NUM_THREADS": "1"}
+_added = {name: value for name, value in _settings.items() if name not in _os.environ}
+_os.environ.update(_added)
 from rushlight import _C  # noqa: E402
 
-if _spin is None:
-    _os.environ.pop("GOMP_SPINCOUNT", None)
+for _name in _added:
+    _os.environ.pop(_name, None)
 
 __version__ = "2.13.0+rushlight"
 e, pi, inf, nan, newaxis = _math.e, _math.pi, _math.inf, _math.nan, None

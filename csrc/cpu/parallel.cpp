@@ -23,9 +23,11 @@ using Nanoseconds = int64_t;
 
 // A region should last about as long as the caller's own share. When it lasts much longer, another program holds a
 // processor that a member of the team waits for, and each region may cost a scheduler's time slice. Then loops run
-// serially for a while, and longer each time that does not help.
+// serially for a while: shortly at first, since it may be another library's threads that spin once after their work, and
+// longer each time that it happens again within kBusyMemory.
 constexpr double kBusyRatio = 2.5;
-constexpr Nanoseconds kBusyMargin = 200'000, kBackOffFirst = 20'000'000, kBackOffLongest = 160'000'000;
+constexpr Nanoseconds kBusyMargin = 200'000, kBackOffFirst = 2'000'000, kBackOffLongest = 160'000'000,
+                      kBusyMemory = 500'000'000;
 
 Nanoseconds now() {
     timespec t;
@@ -80,8 +82,7 @@ int default_threads() {
 struct State {
     std::atomic<int> threads{default_threads()};
     std::atomic<bool> forked{false}, active{false};
-    std::atomic<Nanoseconds> serial_until{0};
-    std::atomic<Nanoseconds> back_off{kBackOffFirst};
+    std::atomic<Nanoseconds> serial_until{0}, back_off{kBackOffFirst}, last_busy{-kBusyMemory};
 };
 
 State& state() {
@@ -108,12 +109,12 @@ struct InRegion {
 
 void note_duration(State& s, Nanoseconds region, Nanoseconds own, Nanoseconds end) {
     if (double(region) > kBusyRatio * double(own) + double(kBusyMargin)) {
-        Nanoseconds wait = s.back_off.load(std::memory_order_relaxed);
+        bool again = end - s.last_busy.exchange(end, std::memory_order_relaxed) < kBusyMemory;
+        Nanoseconds wait = again ? std::min(2 * s.back_off.load(std::memory_order_relaxed), kBackOffLongest) : kBackOffFirst;
+        s.back_off.store(wait, std::memory_order_relaxed);
         s.serial_until.store(end + wait, std::memory_order_relaxed);
-        s.back_off.store(std::min(2 * wait, kBackOffLongest), std::memory_order_relaxed);
     } else if (s.serial_until.load(std::memory_order_relaxed) != 0) {
         s.serial_until.store(0, std::memory_order_relaxed);
-        s.back_off.store(kBackOffFirst, std::memory_order_relaxed);
     }
 }
 
