@@ -8,7 +8,6 @@
 namespace rl {
 
 Scalar scalar_from_python(PyObject* o) {
-    if (PyFloat_Check(o)) return Scalar(PyFloat_AS_DOUBLE(o));
     if (PyBool_Check(o)) return Scalar(o == Py_True);
     if (PyLong_Check(o)) {
         int overflow = 0;
@@ -21,6 +20,7 @@ Scalar scalar_from_python(PyObject* o) {
         check(!overflow, Err::Runtime, "value cannot be converted to type int64_t without overflow");
         return Scalar(v);
     }
+    if (PyFloat_Check(o)) return Scalar(PyFloat_AS_DOUBLE(o));
     if (PyComplex_Check(o)) return Scalar(c128(PyComplex_RealAsDouble(o), PyComplex_ImagAsDouble(o)));
     if (is_tensor(o)) return item(Tensor::borrow(o));
     PyObject* plain = checked(PyObject_CallMethod(o, "item", nullptr));  // a NumPy number

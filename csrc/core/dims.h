@@ -33,10 +33,16 @@ public:
         n_ = uint32_t(s.size());
         if (n_) std::memcpy(data(), s.data(), n_ * sizeof(int64_t));
     }
-    Dims(const Dims& o) : Dims(Ints(o.data(), o.size())) {}
+    Dims(const Dims& o) {
+        if (o.cap_ > 5) *this = Dims(Ints(o));
+        else std::memcpy((void*)this, &o, sizeof o);  // of a fixed length: no call
+    }
     Dims(Dims&& o) noexcept { std::memcpy((void*)this, &o, sizeof o), o.n_ = 0, o.cap_ = 5; }
     Dims& operator=(const Dims& o) {
-        if (this != &o) {
+        if (cap_ == 5 && o.cap_ == 5) {
+            n_ = o.n_;
+            std::memcpy(inl_, o.inl_, sizeof inl_);
+        } else if (this != &o) {
             n_ = 0;
             grow(o.n_);
             n_ = o.n_;
@@ -88,7 +94,13 @@ public:
         n_--;
     }
     void clear() { n_ = 0; }
-    bool operator==(const Dims& o) const { return n_ == o.n_ && std::memcmp(data(), o.data(), n_ * sizeof(int64_t)) == 0; }
+    bool operator==(const Dims& o) const {
+        if (n_ != o.n_) return false;
+        const int64_t *a = data(), *b = o.data();
+        for (uint32_t i = 0; i < n_; i++)
+            if (a[i] != b[i]) return false;
+        return true;
+    }
 };
 inline bool same(Ints a, Ints b) { return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(int64_t)) == 0); }
 
