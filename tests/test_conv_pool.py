@@ -334,3 +334,19 @@ def test_nearest_samples_have_gradients_with_a_graph():
     gx, gg = torch.autograd.grad(F.grid_sample(x, grid, mode="nearest", align_corners=False).sum(), (x, grid), create_graph=True)
     assert gx.requires_grad and gg.requires_grad and gg.abs().sum() == 0 and gx.sum() == 4
     assert torch.autograd.grad(gx.sum(), x, allow_unused=True)[0] is None
+
+
+def test_max_pool_halves_choose_as_the_general_window_does():
+    """Windows of 2 x 2 side by side have a kernel of their own; ties and NaN choose the same position in both."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 3, (3, 2, 10, 14)).astype(np.float32)
+    x[rng.random(x.shape) < 0.1] = np.nan
+    values, indices = F.max_pool2d(torch.from_numpy(x), 2, return_indices=True)
+    for n, c, i, j in np.ndindex(values.shape):
+        best, at = -np.inf, None
+        for p in (28 * i + 2 * j, 28 * i + 2 * j + 1, 28 * i + 2 * j + 14, 28 * i + 2 * j + 15):
+            v = x[n, c].flat[p]
+            if v > best or np.isnan(v):
+                best, at = v, p
+        assert indices[n, c, i, j] == at
+        np.testing.assert_equal(values[n, c, i, j].item(), best)

@@ -134,8 +134,7 @@ void planar_backward_data(const Geometry& g, const T* gradient, const T* weights
 }
 
 template <class T>
-void planar_backward_weights(const Geometry& g, const T* source, const T* gradient, T* weights_gradient,
-                             T* bias_gradient) {
+void planar_backward_weights(const Geometry& g, const T* source, const T* gradient, T* weights_gradient) {
     // Parts of the batch have sums of their own, which are added in order: the same bits for any number of threads.
     constexpr int64_t kParts = 8;
     int64_t parts = std::min(g.batch, kParts), size = g.weights_size(), rows = g.in_group * g.window;
@@ -158,19 +157,6 @@ void planar_backward_weights(const Geometry& g, const T* source, const T* gradie
     std::copy_n(sums.data, size, weights_gradient);
     for (int64_t part = 1; part < parts; ++part)
         for (int64_t i = 0; i < size; ++i) weights_gradient[i] += sums.data[part * size + i];
-    if (!bias_gradient) return;
-    parallel_for(g.out_channels, 8, [&](int64_t begin, int64_t end) {
-        for (int64_t c = begin; c < end; ++c) {
-            T total = 0;
-            for (int64_t n = 0; n < g.batch; ++n) {
-                const T* plane = gradient + (n * g.out_channels + c) * g.out_positions;
-                T sum = 0;
-                for (int64_t i = 0; i < g.out_positions; ++i) sum += plane[i];
-                total += sum;
-            }
-            bias_gradient[c] = total;
-        }
-    });
 }
 
 // An array read or written in another layout than the caller's. `matrices` matrices of channels x positions (planar).
@@ -314,37 +300,47 @@ void conv_backward_data(const ConvShape& s, const T* gradient, Layout gradient_l
 
 template <class T>
 void conv_backward_weights(const ConvShape& s, const T* source, Layout source_layout, const T* gradient,
-                           Layout gradient_layout, T* weights_gradient, Layout weights_layout, T* bias_gradient) {
+                           Layout gradient_layout, T* weights_gradient, Layout weights_layout) {
     Geometry g(s);
     if (g.destination_size() == 0 || g.source_size() == 0) {
         std::fill_n(weights_gradient, g.weights_size(), T(0));
-        if (bias_gradient) std::fill_n(bias_gradient, g.out_channels, T(0));
         return;
     }
 #if RL_HAVE_ONEDNN
     if (by_onednn<T>(ConvKind::BackwardWeights, s, g, source, source_layout, weights_gradient, weights_layout,
-                     bias_gradient, gradient, gradient_layout))
+                     nullptr, gradient, gradient_layout))
         return;
 #endif
     if constexpr (is_16bit<T>) {
         Widened<T> x(source, g.source_size()), y(gradient, g.destination_size());
-        Buffer<float> w(g.weights_size()), b(bias_gradient ? g.out_channels : 0);
-        conv_backward_weights<float>(s, x.data, source_layout, y.data, gradient_layout, w.data, weights_layout, b.data);
+        Buffer<float> w(g.weights_size());
+        conv_backward_weights<float>(s, x.data, source_layout, y.data, gradient_layout, w.data, weights_layout);
         narrow_matrix(w.data, 1, g.weights_size(), weights_gradient, g.weights_size());
-        if (bias_gradient) narrow_matrix(b.data, 1, g.out_channels, bias_gradient, g.out_channels);
     } else {
         auto x = ordered_source(g, source, source_layout, Layout::Planar);
         auto w = ordered_weights(g, weights_gradient, weights_layout);
         auto y = ordered_destination(g, gradient, gradient_layout, Layout::Planar);
-        planar_backward_weights(g, x.read(), y.read(), w.data(), bias_gradient);
+        planar_backward_weights(g, x.read(), y.read(), w.data());
         w.write_back();
     }
+}
+
+bool conv_gradients_channels_last(const ConvShape& s, DType type) {
+#if RL_HAVE_ONEDNN
+    if (type == DType::BFloat16 ? !onednn::has_bf16() : type != DType::Float32 || Geometry(s).work() <= kTinyWork)
+        return false;
+    return onednn::conv_layout(ConvKind::BackwardData, s) == Layout::ChannelsLast &&
+           onednn::conv_layout(ConvKind::BackwardWeights, s) == Layout::ChannelsLast;
+#else
+    (void)s, (void)type;
+    return false;
+#endif
 }
 
 #define RL_CONV(T)                                                                                             \
     template void conv_forward<T>(const ConvShape&, const T*, Layout, const T*, Layout, const T*, T*, Layout); \
     template void conv_backward_data<T>(const ConvShape&, const T*, Layout, const T*, Layout, T*, Layout);     \
-    template void conv_backward_weights<T>(const ConvShape&, const T*, Layout, const T*, Layout, T*, Layout, T*);
+    template void conv_backward_weights<T>(const ConvShape&, const T*, Layout, const T*, Layout, T*, Layout);
 
 RL_CONV(float)
 RL_CONV(double)

@@ -26,9 +26,11 @@ template <class T>
 void conv_backward_data(const ConvShape& shape, const T* gradient, Layout gradient_layout, const T* weights,
                         Layout weights_layout, T* source_gradient, Layout source_layout);
 
-// bias_gradient may be nullptr.
 template <class T>
 void conv_backward_weights(const ConvShape& shape, const T* source, Layout source_layout, const T* gradient,
-                           Layout gradient_layout, T* weights_gradient, Layout weights_layout, T* bias_gradient);
+                           Layout gradient_layout, T* weights_gradient, Layout weights_layout);
+
+// Are both gradients computed with the channels last, so that a planar gradient of the result would be turned twice?
+bool conv_gradients_channels_last(const ConvShape& shape, DType type);
 
 }  // namespace rl::cpu

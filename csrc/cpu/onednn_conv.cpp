@@ -81,13 +81,13 @@ Primitive make(ConvKind kind, const Arguments& a) {
                     a.callers_weights};
         }
         default: {
-            dnnl::convolution_backward_weights::primitive_desc d(engine(), direct, a.source, a.weights, a.bias,
-                                                                 a.destination, a.stride, a.dilation, a.padding_before,
+            dnnl::convolution_backward_weights::primitive_desc d(engine(), direct, a.source, a.weights, a.destination,
+                                                                 a.stride, a.dilation, a.padding_before,
                                                                  a.padding_after, f, attributes);
             return {dnnl::convolution_backward_weights(d),
                     a.source,
                     d.diff_weights_desc(),
-                    a.bias,
+                    {},
                     a.destination,
                     d.scratchpad_desc(),
                     {},
@@ -171,7 +171,6 @@ bool conv(ConvKind kind, const ConvShape& s, Type type, const void* source, cons
         case ConvKind::BackwardWeights:
             run(*e, {{DNNL_ARG_SRC, &p->source, source},
                      {DNNL_ARG_DIFF_WEIGHTS, &p->weights, used},
-                     {DNNL_ARG_DIFF_BIAS, &p->bias, bias},
                      {DNNL_ARG_DIFF_DST, &p->destination, destination}});
             break;
     }

@@ -118,6 +118,48 @@ void max_planar(const Geometry& g, const T* in, T* out, int64_t* indices) {
     });
 }
 
+// Windows of 2 x 2 that lie side by side, the usual ones: of float planes, rows first, then columns. Among equal values
+// the first position counts and among NaN the last, as when a window is read in order.
+bool halves(const PoolShape& s, const Geometry& g) {
+    if (s.dims != 2 || s.adaptive) return false;
+    for (int i = 0; i < 2; ++i)
+        if (s.kernel[i] != 2 || s.stride[i] != 2 || s.padding[i] || s.dilation[i] != 1 || g.input[i + 1] != 2 * g.output[i + 1])
+            return false;
+    return true;
+}
+
+RL_CLONES void max_of_rows(const float* upper, const float* lower, int32_t at, int32_t width, float* best,
+                           int32_t* where) {
+    for (int32_t i = 0; i < width; ++i) {
+        float a = upper[i], b = lower[i];
+        bool better = (b > a) | (b != b);
+        best[i] = better ? b : a;
+        where[i] = at + i + (better ? width : 0);
+    }
+}
+
+RL_CLONES void max_of_columns(const float* in, const int32_t* at, int64_t n, float* out, int32_t* where) {
+    for (int64_t i = 0; i < n; ++i) {
+        float a = in[2 * i], b = in[2 * i + 1];
+        int32_t p = at[2 * i], q = at[2 * i + 1];
+        bool better = (b > a) | ((b == a) & (q < p)) | ((b != b) & ((a == a) | (q > p)));
+        out[i] = better ? b : a;
+        where[i] = better ? q : p;
+    }
+}
+
+void max_halves(const Geometry& g, const float* in, float* out, int64_t* indices) {
+    int64_t width = g.input[2], rows = g.output[1];
+    thread_local std::vector<float> best;
+    thread_local std::vector<int32_t> where, which;
+    best.resize(size_t(rows * width)), where.resize(size_t(rows * width)), which.resize(size_t(g.out_positions));
+    for (int64_t y = 0; y < rows; ++y)
+        max_of_rows(in + 2 * y * width, in + (2 * y + 1) * width, int32_t(2 * y * width), int32_t(width),
+                    best.data() + y * width, where.data() + y * width);
+    max_of_columns(best.data(), where.data(), g.out_positions, out, which.data());
+    if (indices) std::copy(which.begin(), which.end(), indices);
+}
+
 // Channels-last: a line of channels at a time. The comparison keeps NaN once it is there.
 template <class T>
 [[gnu::always_inline]] inline void max_line(const T* in, int32_t at, T* best, int32_t* where, int64_t n) {
@@ -301,6 +343,12 @@ void pool_by_lines(const PoolShape& s, const T* in, int64_t in_positions, T* out
 template <class T>
 void max_pool_forward(const PoolShape& s, Layout layout, const T* source, T* destination, int64_t* indices) {
     Geometry g(s);
+    if constexpr (std::is_same_v<T, float>)
+        if (layout == Layout::Planar && halves(s, g) && g.in_positions <= std::numeric_limits<int32_t>::max())
+            return for_each_part(s, g, layout, [&](int64_t i, int64_t, int64_t) {
+                max_halves(g, source + i * g.in_positions, destination + i * g.out_positions,
+                           indices ? indices + i * g.out_positions : nullptr);
+            });
     if (by_lines(s, layout)) {
         int64_t size = s.channels * g.out_positions;
         return pool_by_lines(s, source, g.in_positions, destination, g.out_positions,

@@ -215,21 +215,30 @@ Tensor real_input_gradient(const Tensor& g, const Dims& input, const Tensor& wei
     return r;
 }
 
-// bias_gradient is filled in if given; a transposed convolution's is the caller's.
-Tensor real_weight_gradient(const Tensor& g, const Tensor& input, const Dims& weight, bool weight_last, const ConvOptions& o, const Tensor& bias_gradient) {
+// The gradient of the result in the order in which both gradients are computed fastest, so that it is turned once.
+Tensor ordered_for_both(const Tensor& g, const Dims& input, const Dims& weight, const ConvOptions& o) {
+    if (g.dim() < 4 || g.numel() == 0 || !cpu::conv_gradients_channels_last(shape_of(input, weight, g.sizes(), o), g.dtype())) return g;
+    Image y = image_of(g);
+    if (y.layout == cpu::Layout::ChannelsLast) return y.t;
+    int64_t batch = g.sizes()[0], channels = g.sizes()[1];
+    Tensor r = empty_image(g.sizes(), g.dtype(), Device::CPU, true);
+    cpu::transpose(y.t.raw(), r.raw(), batch, channels, g.numel() / batch / channels, itemsize(g.dtype()));
+    return r;
+}
+
+Tensor real_weight_gradient(const Tensor& g, const Tensor& input, const Dims& weight, bool weight_last, const ConvOptions& o) {
     cpu::ConvShape s = shape_of(input.sizes(), weight, g.sizes(), o);
     Image y = image_of(g), x = image_of(input);
     Tensor r = empty_image(weight, g.dtype(), Device::CPU, weight_last);
     cpu::Layout layout = weight_last ? cpu::Layout::ChannelsLast : cpu::Layout::Planar;
     if (r.numel() == 0 || g.numel() == 0) {
-        if (bias_gradient) fill_raw(bias_gradient, 0);
         fill_raw(r, 0);
         return r;
     }
     const Image &source = o.transposed ? y : x, &gradient = o.transposed ? x : y;
     dispatch_conv(g.dtype(), [&](auto tag) {
         using T = typename decltype(tag)::type;
-        cpu::conv_backward_weights<T>(s, source.t.template data<T>(), source.layout, gradient.t.template data<T>(), gradient.layout, r.data<T>(), layout, bias_gradient ? bias_gradient.data<T>() : nullptr);
+        cpu::conv_backward_weights<T>(s, source.t.template data<T>(), source.layout, gradient.t.template data<T>(), gradient.layout, r.data<T>(), layout);
     });
     return r;
 }
@@ -279,21 +288,25 @@ struct ConvolutionBackward : Op<ConvolutionBackward> {
             if (mask[2]) std::get<2>(r) = empty(channels, g.dtype(), Device::Meta);
             return r;
         }
-        if (mask[0]) std::get<0>(r) = input_gradient(g, input.sizes(), weight, o, last);
-        bool fused_bias = mask[1] && mask[2] && !transposed && !g.is_complex();
-        if (fused_bias) std::get<2>(r) = empty(channels, g.dtype());
-        if (mask[1]) std::get<1>(r) = weight_gradient(g, input, weight, o, std::get<2>(r));
-        if (mask[2] && !fused_bias) std::get<2>(r) = bias_gradient(g);
+        return gradients(g, input.sizes(), input, weight, o, mask, last);
+    }
+    static Result gradients(Tensor g, const Dims& sizes, const Tensor& input, const Tensor& weight, const ConvOptions& o, const ConvMask& mask, bool last) {
+        Result r;
+        auto& [for_input, for_weight, for_bias] = r;
+        if (mask[0] && mask[1]) g = ordered_for_both(g, sizes, weight.sizes(), o);
+        if (mask[0]) for_input = input_gradient(g, sizes, weight, o, last);
+        if (mask[1]) for_weight = weight_gradient(g, input, weight, o);
+        if (mask[2]) for_bias = bias_gradient(g);
         return r;
     }
     static Tensor input_gradient(const Tensor& g, const Dims& input, const Tensor& weight, const ConvOptions& o, bool last) {
         if (!g.is_complex()) return real_input_gradient(g, input, weight, o, last);
         return by_parts(g, conj(weight), [&](const Tensor& y, const Tensor& w) { return real_input_gradient(y, input, w, o, last); });
     }
-    static Tensor weight_gradient(const Tensor& g, const Tensor& input, const Tensor& weight, const ConvOptions& o, const Tensor& bias) {
+    static Tensor weight_gradient(const Tensor& g, const Tensor& input, const Tensor& weight, const ConvOptions& o) {
         bool last = weight.dim() > 3 && is_channels_last(weight);
-        if (!g.is_complex()) return real_weight_gradient(g, input, weight.sizes(), last, o, bias);
-        return by_parts(g, conj(input), [&](const Tensor& y, const Tensor& x) { return real_weight_gradient(y, x, weight.sizes(), last, o, {}); });
+        if (!g.is_complex()) return real_weight_gradient(g, input, weight.sizes(), last, o);
+        return by_parts(g, conj(input), [&](const Tensor& y, const Tensor& x) { return real_weight_gradient(y, x, weight.sizes(), last, o); });
     }
     static Tensor bias_gradient(const Tensor& g) {
         Dims dims{0};
@@ -340,11 +353,7 @@ Grads Convolution::backward(Ctx& c, const Tensor& g) {
         ConvOptions o{c.arg<3>(), c.arg<4>(), c.arg<5>(), c.arg<7>(), c.arg<6>(), c.arg<8>()};
         o.expand(c.sizes<1>().size() - 2);
         bool last = input.dim() > 3 && (is_channels_last(mask[1] ? input : g) || is_channels_last(weight));
-        if (mask[0]) r[0] = ConvolutionBackward::input_gradient(g, c.sizes<0>(), weight, o, last);
-        bool fused = mask[1] && mask[2] && !o.transposed && !g.is_complex();
-        if (fused) r[2] = empty(Dims{g.sizes()[1]}, g.dtype());
-        if (mask[1]) r[1] = ConvolutionBackward::weight_gradient(g, input, weight, o, r[2]);
-        if (mask[2] && !fused) r[2] = ConvolutionBackward::bias_gradient(g);
+        std::tie(r[0], r[1], r[2]) = ConvolutionBackward::gradients(g, c.sizes<0>(), input, weight, o, mask, last);
         return r;
     }
     if (!mask[1]) input = zeros(c.sizes<0>(), g.dtype());
