@@ -26,7 +26,7 @@ if [ "${1:-}" = levels ]; then
     exit 0
 fi
 
-variant() { # variant NAME CMAKE-OPTION [VARIABLE=VALUE ...]
+variant() { # variant NAME OPTION=VALUE-FOR-CMAKE [VARIABLE=VALUE ...]
     local name=$1 option=$2
     shift 2
     "$python" -m venv --system-site-packages "$scratch/$name"
@@ -40,12 +40,12 @@ for entry in os.listdir(sys.argv[1]):
     if not entry.startswith("rushlight") and not os.path.exists(os.path.join(target, entry)):
         os.symlink(os.path.join(sys.argv[1], entry), os.path.join(target, entry))
 PY
-    "$scratch/$name/bin/python" -m pip install -q --no-deps . -C "cmake.define.$option=ON" -C "build-dir=$scratch/build-$name" $EXTRA
+    "$scratch/$name/bin/python" -m pip install -q --no-deps . -C "cmake.define.$option" -C "build-dir=$scratch/build-$name"
     core "$name" "$scratch/$name/bin/python" "$@"
 }
 
-EXTRA="-C cmake.define.RUSHLIGHT_ONEDNN=OFF" variant fallback RUSHLIGHT_FALLBACK_ONLY
+variant fallback RUSHLIGHT_ONEDNN=OFF
 if [ "$(uname -m)" = x86_64 ]; then
-    EXTRA="" variant sanitize RUSHLIGHT_SANITIZE \
-        LD_PRELOAD="$(g++ -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 RUSHLIGHT_ISA=v3
+    variant sanitize RUSHLIGHT_SANITIZE=ON \
+        LD_PRELOAD="$(g++ -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 RUSHLIGHT_ISA=v3
 fi
