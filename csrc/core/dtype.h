@@ -152,8 +152,9 @@ inline To convert(From v) {
     else if constexpr (is_small_float_v<To>) return To(float(v));
     else if constexpr (std::is_same_v<To, bool>) return v != From(0);
     else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
-        // through int64, as a cast out of range is undefined in C++ and wraps on this hardware
+        // a cast out of range is undefined in C++; x86's gives the smallest number, of 32 bits for short integers
         if constexpr (std::is_same_v<To, uint64_t>) return v >= From(9223372036854775808.0) ? To(v) : To(int64_t(v));
+        else if constexpr (sizeof(To) <= 4 && !std::is_same_v<To, uint32_t>) return To(v > From(-2147483649.0) && v < From(2147483648.0) ? int32_t(v) : INT32_MIN);
         else return (v > From(-9.3e18) && v < From(9.223372036854775e18)) ? To(int64_t(v)) : To(INT64_MIN);
     } else return To(v);
 }

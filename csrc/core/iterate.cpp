@@ -32,7 +32,11 @@ ConvertFn converter_to(DType s) {
 ConvertFn converter(DType d, DType s) {
     return dispatch(d, [&](auto tag) { return converter_to<typename decltype(tag)::type>(s); });
 }
-// Contiguous runs between the floating-point types.
+// The kernels' number of a type, or -1.
+int plain_index(DType t) { return t <= DType::Int64 ? int(t) : t == DType::Float32 ? 6 : t == DType::Float64 ? 7 : -1; }
+constexpr int64_t kBlock = 1024;
+
+// Contiguous runs: between plain types directly; 16-bit floats go through float32, block by block.
 bool convert_fast(char* dst, DType dt, const char* src, DType st, int64_t n) {
     const cpu::Kernels& k = cpu::kernels();
     if (dt == DType::Float32 && st == DType::BFloat16) k.bf16_to_f32((float*)dst, (const uint16_t*)src, n);
@@ -41,7 +45,28 @@ bool convert_fast(char* dst, DType dt, const char* src, DType st, int64_t n) {
     else if (dt == DType::Float16 && st == DType::Float32) k.f32_to_f16((uint16_t*)dst, (const float*)src, n);
     else if (dt == DType::Float64 && st == DType::Float32) k.f32_to_f64((double*)dst, (const float*)src, n);
     else if (dt == DType::Float32 && st == DType::Float64) k.f64_to_f32((float*)dst, (const double*)src, n);
-    else return false;
+    else if (int to = plain_index(dt), from = plain_index(st); to >= 0 && from >= 0) k.convert->to[to].from[from](dst, src, n);
+    else if ((to >= 0 || is_reduced(dt)) && (from >= 0 || is_reduced(st))) {
+        float wide[kBlock];
+        for (int64_t i = 0; i < n; i += kBlock) {
+            int64_t m = std::min(kBlock, n - i);
+            convert_fast((char*)wide, DType::Float32, src + i * itemsize(st), st, m);
+            convert_fast(dst + i * itemsize(dt), dt, (const char*)wide, DType::Float32, m);
+        }
+    } else return false;
+    return true;
+}
+// From any stride: gathered block by block first.
+bool gather_fast(char* dst, DType dt, const char* src, DType st, int64_t ss, int64_t n) {
+    if (ss == 1) return convert_fast(dst, dt, src, st, n);
+    if (ss == 0 || (plain_index(dt) < 0 && !is_reduced(dt)) || (plain_index(st) < 0 && !is_reduced(st))) return false;
+    alignas(64) char block[kBlock * 8];
+    int64_t size = itemsize(st);
+    for (int64_t i = 0; i < n; i += kBlock) {
+        int64_t m = std::min(kBlock, n - i);
+        cpu::kernels().gather(block, src + i * ss * size, ss, int(size), m);
+        convert_fast(dst + i * itemsize(dt), dt, block, st, m);
+    }
     return true;
 }
 struct Bytes16 {
@@ -53,6 +78,7 @@ void move_run(char* dst, int64_t ds, const char* src, int64_t ss, int64_t n, int
         std::memcpy(dst, src, size_t(n * size));
         return;
     }
+    if (ds == 1 && n >= 16) return ss == 0 ? cpu::kernels().fill(dst, src, int(size), n) : cpu::kernels().gather(dst, src, ss, int(size), n);
     auto go = [&](auto tag) {
         using T = typename decltype(tag)::type;
         T* d = reinterpret_cast<T*>(dst);
@@ -75,7 +101,7 @@ void move_run(char* dst, int64_t ds, const char* src, int64_t ss, int64_t n, int
 
 void convert_run(char* dst, DType dt, int64_t ds, const char* src, DType st, int64_t ss, int64_t n) {
     if (dt == st) move_run(dst, ds, src, ss, n, itemsize(dt));
-    else if (ds == 1 && ss == 1 && n >= 16 && convert_fast(dst, dt, src, st, n)) return;
+    else if (ds == 1 && n >= 16 && gather_fast(dst, dt, src, st, ss, n)) return;
     else converter(dt, st)(dst, ds, src, ss, n);
 }
 
@@ -301,12 +327,14 @@ void copy_raw(const Tensor& dst, const Tensor& src) {
 void fill_raw(const Tensor& dst, const Scalar& value) {
     if (dst.numel() == 0) return;
     if (is_non_overlapping_and_dense(dst)) {
+        char v[16];
         dispatch(dst.dtype(), [&](auto tag) {
-            using T = typename decltype(tag)::type;
-            T v = value.to<T>();
-            T* p = dst.data<T>();
-            cpu::parallel_for(dst.numel(), 2 * kGrain, [&](int64_t a, int64_t b) { std::fill(p + a, p + b, v); });
+            auto x = value.to<typename decltype(tag)::type>();
+            std::memcpy(v, &x, sizeof x);
         });
+        char* p = dst.raw();
+        int64_t size = itemsize(dst.dtype());
+        cpu::parallel_for(dst.numel(), 2 * kGrain, [&](int64_t a, int64_t b) { cpu::kernels().fill(p + a * size, v, int(size), b - a); });
         return;
     }
     copy_raw(dst, scalar_tensor(value, dst.dtype()));

@@ -100,6 +100,14 @@ RL_DEFINE(sign, sign_of(z))
 RL_DEFINE(sinc, sinc_of(z))
 #undef RL_DEFINE
 
+void exp_parts(const float* z, float* to) {
+    const std::complex<float> r = std::exp(std::complex<float>(z[0], z[1]));
+    to[0] = r.real(), to[1] = r.imag();
+}
+void exp_parts(const double* z, double* to) {
+    const std::complex<double> r = std::exp(std::complex<double>(z[0], z[1]));
+    to[0] = r.real(), to[1] = r.imag();
+}
 float abs(std::complex<float> z) { return std::hypot(z.real(), z.imag()); }
 double abs(std::complex<double> z) { return std::hypot(z.real(), z.imag()); }
 float angle(std::complex<float> z) { return std::atan2(z.imag(), z.real()); }

@@ -16,6 +16,9 @@ namespace rl::cpu::complex_math {
 RL_COMPLEX_UNARY(RL_DECLARE)
 #undef RL_DECLARE
 
+// The same on pairs of real numbers, for code that must not call std::complex.
+void exp_parts(const float* z, float* to);
+void exp_parts(const double* z, double* to);
 float abs(std::complex<float> z);
 double abs(std::complex<double> z);
 float angle(std::complex<float> z);

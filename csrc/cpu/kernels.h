@@ -145,6 +145,17 @@ struct GemmKernels {
                   int64_t b_row, int64_t b_col, T beta, T* c, int64_t ldc, const T* bias);
 };
 
+// ---- conversions (kernels/convert.cpp): y[i] = x[i] between the plain types
+
+inline constexpr int kPlainTypes = 8;  // bool, uint8, int8, int16, int32, int64, float, double
+using ConvertRun = void (*)(void* y, const void* x, int64_t n);
+struct ConvertRow {
+    ConvertRun from[kPlainTypes];
+};
+struct ConvertTable {
+    ConvertRow to[kPlainTypes];
+};
+
 // ---- everything
 
 struct Kernels {
@@ -164,6 +175,7 @@ struct Kernels {
     bool (*all)(const uint8_t* x, int64_t n);
     int64_t (*count_nonzero)(const uint8_t* x, int64_t n);
 
+    const ConvertTable* convert;
     // Conversions, rounding to nearest even; 16-bit numbers are their bits. x and y do not overlap.
     void (*f32_to_bf16)(uint16_t* y, const float* x, int64_t n);
     void (*bf16_to_f32)(float* y, const uint16_t* x, int64_t n);
@@ -177,6 +189,10 @@ struct Kernels {
     // results of 4 MB and more.
     void (*transpose)(void* y, const void* x, int64_t rows, int64_t columns, int64_t x_stride, int64_t y_stride,
                       int element_size, bool stream);
+    // y[i] = x[i * stride], elements of size 1, 2, 4, 8 or 16.
+    void (*gather)(void* y, const void* x, int64_t stride, int element_size, int64_t n);
+    // y[2 i] = a[i], y[2 i + 1] = b[i], elements of size 1, 2, 4 or 8.
+    void (*interleave)(void* y, const void* a, const void* b, int element_size, int64_t n);
     // n elements of size 1, 2, 4, 8 or 16, each a copy of *value.
     void (*fill)(void* y, const void* value, int element_size, int64_t n);
 

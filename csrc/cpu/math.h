@@ -29,6 +29,7 @@
 
 #include "cpu/complex_math.h"
 #include "cpu/math_bessel.h"
+#include "cpu/math_complex.h"
 #include "cpu/math_explog.h"
 #include "cpu/math_special.h"
 #include "cpu/math_trig.h"
@@ -93,8 +94,13 @@ RL_DEFINE(log_ndtr)
 #undef RL_DEFINE
 template <class T>
 RL_INLINE Vec<T> nextafter(Vec<T> x, Vec<T> y) {
-    return lanes(
-        x, y, [](T a, T b) { return sizeof(T) == 4 ? T(__builtin_nextafterf(a, b)) : T(__builtin_nextafter(a, b)); });
+    using V = Vec<T>;
+    const V zero = T(0);
+    const Mask<T> away = (x < y) ^ (x < zero);  // from zero: the next larger magnitude
+    const auto magnitude = bits(where(away, from_bits<T>(bits(x) + 1), from_bits<T>(bits(x) - 1)));
+    V r = where(x == zero, copysign(from_bits<T>(bits(zero) + 1), y), from_bits<T>(magnitude));
+    r = where(x == y, y, r);
+    return where(isnan(x) | isnan(y), x + y, r);
 }
 template <class V>
 RL_INLINE V polygamma(int n, V x) {
@@ -191,6 +197,15 @@ RL_DEFINE(acosh)
     }
 RL_DEFINE(hypot)
 #undef RL_DEFINE
+
+template <class T>
+RL_INLINE Vec<T> abs(VecC<T> z) {
+    return hypot(z.re, z.im);
+}
+template <class T>
+RL_INLINE Vec<T> angle(VecC<T> z) {
+    return atan2(z.im, z.re);
+}
 
 // ---- remainders
 

@@ -26,6 +26,12 @@ inline constexpr uint32_t kComplexes = bit(DType::Complex64) | bit(DType::Comple
 inline constexpr uint32_t kBools = bit(DType::Bool);
 inline constexpr uint32_t kAllTypes = kBools | kInts | kFloats | kComplexes;
 
+// Whether f works on vectors of complex numbers (cpu/math_complex.h): said before the operator.
+template <class O> inline constexpr bool complex_vectors = false;
+#define RL_COMPLEX_VECTORS(O) \
+    struct O;                 \
+    template <> inline constexpr bool complex_vectors<O> = true
+
 template <class O, int Level> struct PointwiseKernels { static const PointwiseTable table; };
 
 #ifdef RL_ISA
@@ -59,6 +65,27 @@ RL_INLINE void vector_loop(void* out, const void* const* in, int64_t n, unsigned
         const V r = apply_f<O, V, T>(p, v, index);
         if (whole) r.store(o);
         else r.store(o, int(n));
+        ((x[I] += step[I]), ...);
+    }
+}
+
+// The same for complex numbers, n of them, T the type of their parts. p holds pairs.
+template <class O, class T, size_t... I>
+RL_INLINE void complex_loop(void* out, const void* const* in, int64_t n, unsigned scalars, const std::complex<T>* p, std::index_sequence<I...> index) {
+    using V = VecC<T>;
+    constexpr int W = V::size, kOut = O::kReal ? 1 : 2;
+    T copies[O::kInputs][2 * W];
+    const T* x[] = {static_cast<const T*>(in[I])...};
+    int64_t step[] = {(scalars >> I & 1) ? 0 : 2 * W + 0 * int64_t(I)...};
+    for (int k = 0; k < O::kInputs; k++)
+        if (!step[k]) V(Vec<T>(x[k][0]), Vec<T>(x[k][1])).store(copies[k]), x[k] = copies[k];
+    T* o = static_cast<T*>(out);
+    for (; n > 0; n -= W, o += kOut * W) {
+        const int width = n < W ? int(n) : W;
+        V v[] = {V::load(x[I], step[I] ? width : W)...};
+        const auto r = apply_f<O, V, std::complex<T>>(p, v, index);
+        if (width == W) r.store(o);
+        else r.store(o, width);
         ((x[I] += step[I]), ...);
     }
 }
@@ -113,6 +140,8 @@ void pointwise_kernel(void* out, const void* const* in, int64_t n, unsigned scal
         else masked_loop<O, T, kAnyMask>(out, in, n, scalars);
     } else if constexpr ((std::is_same_v<T, float> || std::is_same_v<T, double>) && !O::kBool && O::kVector) {
         vector_loop<O, T>(out, in, n, scalars, p, index);
+    } else if constexpr (is_complex_v<T> && complex_vectors<O>) {
+        complex_loop<O, typename T::value_type>(out, in, n, scalars, p, index);
     } else if constexpr (is_complex_v<T> || !O::kVector || O::kInputs > 2) {
         element_loop<O, T, kAnyMask>(out, in, n, scalars, p, index);
     } else {
@@ -124,8 +153,10 @@ void pointwise_kernel(void* out, const void* const* in, int64_t n, unsigned scal
 
 template <class O, class T>
 consteval PointwiseFn pick() {
-    // complex arithmetic calls library templates, which must not exist in code for newer machines only
-    if constexpr ((O::kDtypes >> int(dtype_of<T>()) & 1) && (RL_ISA_LEVEL == 0 || !is_complex_v<T>)) return &pointwise_kernel<O, T>;
+    // Most complex arithmetic calls library templates, which must not exist in code for newer machines only. Tests of
+    // bools are tests of bytes, for which the compiler makes vectors.
+    using Memory = std::conditional_t<O::kBool && std::is_same_v<T, bool>, uint8_t, T>;
+    if constexpr ((O::kDtypes >> int(dtype_of<T>()) & 1) && (RL_ISA_LEVEL == 0 || !is_complex_v<T> || complex_vectors<O>)) return &pointwise_kernel<O, Memory>;
     else return nullptr;
 }
 template <class O>

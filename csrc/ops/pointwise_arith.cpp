@@ -16,6 +16,7 @@ struct AlphaRules {
 };
 [[maybe_unused]] static Tensor times_alpha(const Tensor& g, const Scalar& alpha) { return alpha.equals(1) ? g : mul(g, conj(alpha)); }
 
+RL_COMPLEX_VECTORS(Add);
 struct Add : Binary<Add, Scalar>, AlphaRules {
     SIG("add.Tensor(Operand self, Operand other, *, Scalar alpha=1, Tensor? out=None) -> Tensor");
     DOC("self + alpha * other.");
@@ -38,6 +39,7 @@ struct SubtractionRules : AlphaRules {
         check_alpha(common, alpha);
     }
 };
+RL_COMPLEX_VECTORS(Sub);
 struct Sub : Binary<Sub, Scalar>, SubtractionRules {
     SIG("sub.Tensor(Operand self, Operand other, *, Scalar alpha=1, Tensor? out=None) -> Tensor");
     DOC("self - alpha * other.");
@@ -51,6 +53,7 @@ struct Sub : Binary<Sub, Scalar>, SubtractionRules {
 };
 POINTWISE(Sub);
 
+RL_COMPLEX_VECTORS(Rsub);
 struct Rsub : Binary<Rsub, Scalar>, SubtractionRules {
     SIG("rsub.Tensor(Tensor self, Operand other, *, Scalar alpha=1) -> Tensor");
     DOC("other - alpha * self.");
@@ -63,6 +66,7 @@ struct Rsub : Binary<Rsub, Scalar>, SubtractionRules {
 };
 POINTWISE(Rsub);
 
+RL_COMPLEX_VECTORS(Mul);
 struct Mul : Binary<Mul> {
     SIG("mul.Tensor(Operand self, Operand other, *, Tensor? out=None) -> Tensor");
     DOC("self * other.");
@@ -153,6 +157,7 @@ struct Fmod : DivisorRules, Binary<Fmod> {
 POINTWISE(Fmod);
 
 // ---------------------------------------------------------------- three operands
+RL_COMPLEX_VECTORS(Addcmul);
 struct Addcmul : Ternary<Addcmul, Scalar> {
     SIG("addcmul(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1, Tensor? out=None) -> Tensor");
     DOC("self + value * tensor1 * tensor2.");

@@ -1,21 +1,31 @@
 // Complex numbers: conjugation, real and imaginary parts, making them from parts.
 #include "core/iterate.h"
 #include "core/pointwise.h"
+#include "cpu/kernels.h"
+#include "cpu/parallel.h"
 
 namespace rl {
 
-struct ConjPhysical : Unary<ConjPhysical> {
-    SIG("conj_physical(Tensor self, *, Tensor? out=None) -> Tensor");
+RL_COMPLEX_VECTORS(ConjCopy);
+struct ConjCopy : Unary<ConjCopy> {
+    SIG("_conj_physical(Tensor self) -> Tensor");
     DOC("The complex conjugate in memory of its own.");
-    template <class V> RL_F V f(V x) {
-        if constexpr (is_complex_v<V>) return V(x.real(), -x.imag());
-        else return x;
-    }
+    FORMS(FUNCTION | INPLACE);
+    static constexpr uint32_t kDtypes = kComplexes;
+    template <class V> RL_F V f(V x) { return cpu::m::conjugate(x); }
     DSELF(conj(g));
 };
-POINTWISE(ConjPhysical);
+POINTWISE(ConjCopy);
 
 #ifndef RL_ISA
+struct ConjPhysical : Composite<ConjPhysical> {
+    SIG("conj_physical(Tensor self, *, Tensor? out=None) -> Tensor");
+    DOC("The complex conjugate in memory of its own; a real tensor itself.");
+    FORMS(FUNCTION | METHOD | INPLACE | OUT);
+    static Tensor forward(const Tensor& self) { return self.is_complex() ? call<ConjCopy>(self) : self; }
+};
+OP(ConjPhysical);
+
 // ---------------------------------------------------------------- lazy conjugation and negation
 struct LazyConj : View<LazyConj> {
     SIG("_conj(Tensor self) -> Tensor");
@@ -134,6 +144,13 @@ struct MakeComplex : Op<MakeComplex> {
         check(t == im.dtype(), "Expected object of scalar type ", title(t), " but got scalar type ", title(im.dtype()), " for second argument");
         Tensor r = empty(broadcast(re.sizes(), im.sizes()), to_complex(t), re.device());
         if (r.is_meta()) return r;
+        if (re.is_contiguous() && im.is_contiguous() && same(re.sizes(), im.sizes()) && !re.lazy() && !im.lazy()) {
+            int size = int(itemsize(t));
+            char* out = r.raw();
+            const char *a = re.raw(), *b = im.raw();
+            cpu::parallel_for(r.numel(), kGrain, [&](int64_t i, int64_t end) { cpu::kernels().interleave(out + 2 * i * size, a + i * size, b + i * size, size, end - i); });
+            return r;
+        }
         Dims strides = r.strides();
         for (int64_t& s : strides) s *= 2;
         copy_raw(on_storage(r->storage, t, r.sizes(), strides, 0), resolve(re));

@@ -38,6 +38,7 @@ POINTWISE(SigmoidBackward);
         DSELF(__VA_ARGS__);                                       \
     };                                                            \
     POINTWISE(Struct)
+RL_COMPLEX_VECTORS(Exp);
 MATH(Exp, "exp", "", "e to the power of self.", exp, Out<>, mul(g, conj(c.out())));
 MATH(Exp2, "exp2", "special::exp2", "2 to the power of self.", exp2, Out<>, mul(mul(g, conj(c.out())), LN2));
 MATH(Expm1, "expm1", "special::expm1", "exp(self) - 1, accurate near 0.", expm1, Out<>, mul(g, conj(add(c.out(), 1))));

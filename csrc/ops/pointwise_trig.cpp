@@ -75,6 +75,7 @@ struct Atan2 : Math2<Atan2> {
 };
 POINTWISE(Atan2);
 
+RL_COMPLEX_VECTORS(Angle);
 struct Angle : Math<Angle> {
     SIG("angle(Tensor self, *, Tensor? out=None) -> Tensor");
     DOC("The angle of complex numbers in [-pi, pi]; of real ones 0 or pi.");
@@ -82,7 +83,7 @@ struct Angle : Math<Angle> {
     using Saves = Save<In<0>>;
     static constexpr bool kReal = true;
     template <class V> RL_F auto f(V x) {
-        if constexpr (is_complex_v<V>) return angle(x);
+        if constexpr (requires { x.real(); }) return angle(x);
         else return where(isnan(x), x, where(x < V(0), V(lane_t<V>(3.14159265358979323846)), V(0)));
     }
 #ifndef RL_ISA

@@ -6,6 +6,7 @@ using namespace cpu;
 using namespace cpu::m;
 
 // ---------------------------------------------------------------- signs
+RL_COMPLEX_VECTORS(Neg);
 struct Neg : Unary<Neg> {
     SIG("neg(Tensor self, *, Tensor? out=None) -> Tensor");
     DOC("-self.");
@@ -22,6 +23,7 @@ struct Neg : Unary<Neg> {
 };
 POINTWISE(Neg);
 
+RL_COMPLEX_VECTORS(Abs);
 struct Abs : Unary<Abs> {
     SIG("abs(Tensor self, *, Tensor? out=None) -> Tensor");
     DOC("The absolute value; of a complex number a real one.");
@@ -108,6 +110,7 @@ struct Reciprocal : Math<Reciprocal> {
 };
 POINTWISE(Reciprocal);
 
+RL_COMPLEX_VECTORS(Square);
 struct Square : Unary<Square> {
     SIG("square(Tensor self, *, Tensor? out=None) -> Tensor");
     DOC("self * self.");

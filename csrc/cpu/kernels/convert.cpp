@@ -1,3 +1,6 @@
+#include <limits>
+#include <type_traits>
+
 #include "cpu/kernels/table.h"
 
 namespace rl::cpu {
@@ -33,6 +36,33 @@ RL_INLINE void convert(Y* y, const X* x, int64_t n, F f) {
     for (int64_t j = i; j < n; ++j) y[j] = out[j - i];
 }
 
+// One element of any of the plain types. What is out of an integer's range becomes the smallest number of 32 bits (64 for
+// int64), as this hardware has it, before it is cut to the integer's width.
+template <class D, class S>
+RL_INLINE D cast(S v) {
+    if constexpr (std::is_same_v<D, bool>) return v != S(0);
+    else if constexpr (std::is_floating_point_v<S> && std::is_integral_v<D>) {
+        using Wide = std::conditional_t<sizeof(D) == 8, int64_t, int32_t>;
+#ifdef __x86_64__
+        return D(Wide(v));
+#else
+        constexpr S limit = sizeof(Wide) == 8 ? S(9223372036854775808.0) : S(2147483648.0);
+        return D(v > -limit && v < limit ? Wide(v) : std::numeric_limits<Wide>::min());
+#endif
+    } else return D(v);
+}
+template <class D, class S>
+void convert_run(void* y, const void* x, int64_t n) {
+    D* const __restrict to = static_cast<D*>(y);
+    const S* const __restrict from = static_cast<const S*>(x);
+    for (int64_t i = 0; i < n; ++i) to[i] = cast<D>(from[i]);
+}
+template <class D>
+constexpr ConvertRow row = {
+    convert_run<D, bool>,    convert_run<D, uint8_t>, convert_run<D, int8_t>, convert_run<D, int16_t>,
+    convert_run<D, int32_t>, convert_run<D, int64_t>, convert_run<D, float>,  convert_run<D, double>,
+};
+
 // a where the lanes of mask are all ones, else b
 RL_INLINE U32 choose(U32 mask, U32 a, U32 b) { return (a & mask) | (b & ~mask); }
 
@@ -59,6 +89,10 @@ RL_INLINE U32 from_f16(U32 half) {
 }
 
 }  // namespace
+
+constinit const ConvertTable convert_table = {
+    row<bool>, row<uint8_t>, row<int8_t>, row<int16_t>, row<int32_t>, row<int64_t>, row<float>, row<double>,
+};
 
 void f32_to_bf16(uint16_t* y, const float* x, int64_t n) {
     convert<kLanes>(y, x, n, [](uint16_t* o, const float* p) __attribute__((always_inline)) {

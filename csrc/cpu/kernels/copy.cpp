@@ -153,6 +153,61 @@ RL_INLINE void fill_as(void* y, const void* value, int64_t n) {
     for (; i < n; ++i) p[i] = v;
 }
 
+template <class T>
+using Wide [[gnu::vector_size(RL_VEC_BYTES)]] = T;
+template <class T, int... I>
+RL_INLINE Wide<T> reversed(Wide<T> v, std::integer_sequence<int, I...>) {
+    return __builtin_shufflevector(v, v, (int(sizeof...(I)) - 1 - I)...);
+}
+// Every second element of the two vectors in a row.
+template <class T, int... I>
+RL_INLINE Wide<T> evens(Wide<T> a, Wide<T> b, std::integer_sequence<int, I...>) {
+    return __builtin_shufflevector(a, b, (2 * I)...);
+}
+template <class T, int First, int... I>
+RL_INLINE Wide<T> zipped(Wide<T> a, Wide<T> b, std::integer_sequence<int, I...>) {
+    constexpr int N = sizeof...(I);
+    return __builtin_shufflevector(a, b, (First + I / 2 + (I % 2) * N)...);
+}
+template <class T>
+RL_INLINE Wide<T> load_line(const T* p) {
+    Wide<T> v;
+    __builtin_memcpy(&v, p, RL_VEC_BYTES);
+    return v;
+}
+template <class T>
+RL_INLINE void store_line(T* p, Wide<T> v) {
+    __builtin_memcpy(p, &v, RL_VEC_BYTES);
+}
+template <class T>
+RL_INLINE void gather_as(void* y, const void* x, int64_t stride, int64_t n) {
+    constexpr int N = RL_VEC_BYTES / int(sizeof(T));
+    constexpr auto index = std::make_integer_sequence<int, N>{};
+    T* const to = static_cast<T*>(y);
+    const T* const from = static_cast<const T*>(x);
+    int64_t i = 0;
+    if (stride == -1)
+        for (; i + N <= n; i += N) store_line<T>(to + i, reversed<T>(load_line<T>(from - i - (N - 1)), index));
+    else if (stride == 2)  // the last element read is the last one wanted
+        for (; i + N < n; i += N)
+            store_line<T>(to + i, evens<T>(load_line<T>(from + 2 * i), load_line<T>(from + 2 * i + N), index));
+    for (; i < n; ++i) to[i] = from[i * stride];
+}
+template <class T>
+RL_INLINE void interleave_as(void* y, const void* a, const void* b, int64_t n) {
+    constexpr int N = RL_VEC_BYTES / int(sizeof(T));
+    constexpr auto index = std::make_integer_sequence<int, N>{};
+    T* const to = static_cast<T*>(y);
+    const T *const first = static_cast<const T*>(a), *const second = static_cast<const T*>(b);
+    int64_t i = 0;
+    for (; i + N <= n; i += N) {
+        const Wide<T> u = load_line<T>(first + i), v = load_line<T>(second + i);
+        store_line<T>(to + 2 * i, zipped<T, 0>(u, v, index));
+        store_line<T>(to + 2 * i + N, zipped<T, N / 2>(u, v, index));
+    }
+    for (; i < n; ++i) to[2 * i] = first[i], to[2 * i + 1] = second[i];
+}
+
 constexpr int kLanes = RL_VEC_BYTES / 4;
 using Bytes [[gnu::vector_size(kLanes)]] = uint8_t;
 using Shorts [[gnu::vector_size(2 * kLanes)]] = int16_t;
@@ -196,6 +251,33 @@ void transpose(void* y, const void* x, int64_t rows, int64_t columns, int64_t x_
             return transpose_as<uint64_t, RL_VEC_BYTES>(y, x, rows, columns, x_stride, y_stride, stream);
         default:
             return transpose_as<Sixteen, 16>(y, x, rows, columns, x_stride, y_stride, stream);
+    }
+}
+
+void gather(void* y, const void* x, int64_t stride, int element_size, int64_t n) {
+    switch (element_size) {
+        case 1:
+            return gather_as<uint8_t>(y, x, stride, n);
+        case 2:
+            return gather_as<uint16_t>(y, x, stride, n);
+        case 4:
+            return gather_as<uint32_t>(y, x, stride, n);
+        case 8:
+            return gather_as<uint64_t>(y, x, stride, n);
+        default:
+            for (int64_t i = 0; i < n; ++i) static_cast<Sixteen*>(y)[i] = static_cast<const Sixteen*>(x)[i * stride];
+    }
+}
+void interleave(void* y, const void* a, const void* b, int element_size, int64_t n) {
+    switch (element_size) {
+        case 1:
+            return interleave_as<uint8_t>(y, a, b, n);
+        case 2:
+            return interleave_as<uint16_t>(y, a, b, n);
+        case 4:
+            return interleave_as<uint32_t>(y, a, b, n);
+        default:
+            interleave_as<uint64_t>(y, a, b, n);
     }
 }
 

@@ -18,6 +18,8 @@ extern const OptimKernels<double> optim_f64;
 extern const GemmKernels<float> gemm_f32;
 extern const GemmKernels<double> gemm_f64;
 
+extern const ConvertTable convert_table;
+
 bool any(const uint8_t* x, int64_t n);
 bool all(const uint8_t* x, int64_t n);
 int64_t count_nonzero(const uint8_t* x, int64_t n);
@@ -29,6 +31,8 @@ void f32_to_f64(double* y, const float* x, int64_t n);
 void f64_to_f32(float* y, const double* x, int64_t n);
 void transpose(void* y, const void* x, int64_t rows, int64_t columns, int64_t x_stride, int64_t y_stride,
                int element_size, bool stream);
+void gather(void* y, const void* x, int64_t stride, int element_size, int64_t n);
+void interleave(void* y, const void* a, const void* b, int element_size, int64_t n);
 void fill(void* y, const void* value, int element_size, int64_t n);
 void dropout_f32(float* y, const float* x, const uint8_t* mask, float scale, int64_t n);
 void dropout_f64(double* y, const double* x, const uint8_t* mask, double scale, int64_t n);

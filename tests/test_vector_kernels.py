@@ -1,0 +1,94 @@
+"""The kernels behind copies, conversions and arithmetic, at lengths around the width of a vector."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+
+LENGTHS = (1, 7, 15, 16, 17, 31, 33, 64, 100, 1025, 5000)
+PLAIN = ("bool", "uint8", "int8", "int16", "int32", "int64", "float32", "float64")
+
+
+def dtype(name: str) -> torch.dtype:
+    return getattr(torch, name)
+
+
+@pytest.mark.parametrize("source", PLAIN)
+@pytest.mark.parametrize("target", PLAIN)
+@pytest.mark.parametrize("step", [1, 2, 3, -1])
+def test_conversion_is_numpys(source: str, target: str, step: int) -> None:
+    for n in LENGTHS:
+        values = np.random.default_rng(n).integers(0, 100, n).astype(source)
+        given = torch.from_numpy(values)
+        got = (given.flip(0) if step == -1 else given[::step]).to(dtype(target))
+        assert np.array_equal(got.numpy(), values[::step].astype(target))
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+def test_numbers_out_of_range_become_the_smallest(n: int) -> None:
+    x = torch.tensor([3e9, -3e9, float("nan"), float("inf"), 300.7, -1.5, 70000.2] * n)
+    assert x.int().tolist() == [-(2**31)] * 4 + [300, -1, 70000] + x.int()[7:].tolist()
+    assert x.short()[:7].tolist() == [0, 0, 0, 0, 300, -1, 4464]
+    assert x.long()[2:4].tolist() == [-(2**63)] * 2
+    assert [v.int().item() for v in x[:7]] == x.int()[:7].tolist()
+
+
+@pytest.mark.parametrize("small", ["float16", "bfloat16"])
+def test_small_floats_convert_through_float32(small: str) -> None:
+    for n in LENGTHS:
+        x = torch.arange(n).remainder(200).to(dtype(small))
+        assert x.long().tolist() == [i % 200 for i in range(n)]
+        assert x.double()[::2].to(dtype(small)).tolist() == x[::2].tolist()
+        assert x.bool().tolist() == [i % 200 != 0 for i in range(n)]
+
+
+@pytest.mark.parametrize("name", ["uint8", "int16", "float32", "float64", "complex128"])
+def test_fill_flip_and_strides(name: str) -> None:
+    for n in LENGTHS:
+        x = torch.arange(n).to(dtype(name))
+        assert torch.full((n,), 3, dtype=dtype(name)).tolist() == [3] * n
+        assert x.flip(0).tolist() == x.tolist()[::-1]
+        for step in (2, 3):
+            assert x[::step].contiguous().tolist() == x.tolist()[::step]
+
+
+@pytest.mark.parametrize("name", ["complex64", "complex128"])
+@pytest.mark.parametrize("n", LENGTHS)
+def test_complex_arithmetic_is_numpys(name: str, n: int) -> None:
+    rng = np.random.default_rng(n)
+    a, b = (rng.normal(size=n) + 1j * rng.normal(size=n) for _ in range(2))
+    a, b = a.astype(name), b.astype(name)
+    x, y = torch.from_numpy(a), torch.from_numpy(b)
+    near = {"rtol": 2e-6 if name == "complex64" else 1e-14, "atol": 1e-6 if name == "complex64" else 1e-15}
+    cases = [(x + y, a + b), (x - y, a - b), (x * y, a * b), (x * (2 - 1j), a * (2 - 1j)), (torch.add(x, y, alpha=3j), a + 3j * b)]
+    cases += [(x.exp(), np.exp(a)), (x.abs(), np.abs(a)), (x.angle(), np.angle(a)), (-x, -a), (x.square(), a * a)]
+    cases += [(torch.complex(x.real.contiguous(), y.imag.contiguous()), a.real + 1j * b.imag), (x.conj_physical(), a.conj())]
+    for got, wanted in cases:
+        np.testing.assert_allclose(got.numpy(), wanted, **near)
+
+
+def test_exp_of_extreme_complex_numbers_is_the_librarys() -> None:
+    inf, nan = float("inf"), float("nan")
+    z = np.array([complex(re, im) for re in (-inf, -1e3, 0.0, 1e3, inf, nan) for im in (0.0, 1.0, inf, nan)] * 3)
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(torch.exp(torch.from_numpy(z)).numpy(), np.exp(z), rtol=1e-15)
+
+
+@pytest.mark.parametrize("name", ["float32", "float64"])
+def test_nextafter_is_numpys(name: str) -> None:
+    largest = float(np.finfo(name).max)
+    with np.errstate(all="ignore"):
+        special = np.array([0, -0.0, 1, -1, np.inf, -np.inf, np.nan, 1e-45, -1e-45, largest, -largest, 1 / 3], dtype=name)
+        a, b = np.meshgrid(special, special)
+        wanted = np.nextafter(a, b)
+    got = torch.nextafter(torch.from_numpy(a), torch.from_numpy(b)).numpy()
+    np.testing.assert_array_equal(got, wanted)
+    known = ~np.isnan(wanted)
+    np.testing.assert_array_equal(np.signbit(got)[known], np.signbit(wanted)[known])
+
+
+def test_conj_physical_of_a_real_tensor_is_itself() -> None:
+    x = torch.ones(3)
+    assert x.conj_physical() is x
