@@ -38,7 +38,7 @@ def annotation(kind: str) -> str:
     kind = kind.rstrip("?").replace("(a!)", "")
     if "[" in kind:
         base, size = kind[:-1].split("[")
-        inner = TYPES[base] if base != "Tensor" else "Tensor"
+        inner = {"Tensor": "Tensor", "Tensor?": "Tensor | None"}.get(base) or TYPES[base]
         text = f"Sequence[{inner}]" + (f" | {TYPES[base]}" if size and base != "Tensor" else "")
     else:
         text = TYPES[kind]
