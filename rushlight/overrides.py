@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
+import types
 from collections.abc import Callable, Iterable
-from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 from rushlight import _C
@@ -88,7 +88,7 @@ def _own(func: Callable) -> Callable | None:
     of that name here, or None."""
     package = __name__.partition(".")[0]
     module = getattr(func, "__module__", None) or ""
-    foreign = isinstance(func, (FunctionType, BuiltinFunctionType)) and module.partition(".")[0] == "torch"
+    foreign = isinstance(func, (types.FunctionType, types.BuiltinFunctionType)) and module.partition(".")[0] == "torch"
     if not foreign or package == "torch":  # the alias renames this package
         return func
     here = sys.modules[package]

@@ -78,7 +78,7 @@ def undocumented() -> list[str]:
         f"{namespace or 'rushlight'}.{name}"
         for namespace in NAMESPACES
         for name, value in public(namespace)
-        if callable(value) and not (getattr(value, "__doc__", None) or "").strip()
+        if callable(value) and not (inspect.getdoc(value) or "").strip()
     ]
 
 

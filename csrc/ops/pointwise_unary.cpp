@@ -144,7 +144,7 @@ POINTWISE(Square);
 ROUNDING(Floor, "floor", "", "The largest integer not above self.", floor);
 ROUNDING(Ceil, "ceil", "", "The smallest integer not below self.", ceil);
 ROUNDING(Trunc, "trunc", "fix", "The integer part.", trunc);
-ROUNDING(Round, "round", "", "The nearest integer, halves to even.", round);
+ROUNDING(Round, "round", "special::round", "The nearest integer, halves to even.", round);
 
 struct Frac : Unary<Frac> {
     SIG("frac(Tensor self, *, Tensor? out=None) -> Tensor");
@@ -159,6 +159,7 @@ POINTWISE(Frac);
 struct RoundDecimals : Unary<RoundDecimals, int64_t> {
     SIG("round.decimals(Tensor self, *, int decimals, Tensor? out=None) -> Tensor");
     DOC("The nearest number with the given count of decimals.");
+    ALIASES("special::round");
     static constexpr uint32_t kDtypes = kInts | kFloats;
     static constexpr bool kVector = false;
     template <class V> RL_F V f(V x, const auto* p) {
