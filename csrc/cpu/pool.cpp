@@ -160,6 +160,32 @@ void max_halves(const Geometry& g, const float* in, float* out, int64_t* indices
     if (indices) std::copy(which.begin(), which.end(), indices);
 }
 
+// The gradient of two rows of such windows; false if an index lies outside of its window.
+RL_CLONES bool spread_halves(const float* gradient, const int64_t* indices, int64_t first, int64_t width, float* upper,
+                             float* lower) {
+    int64_t outside = 0;
+    for (int64_t i = 0; i < width / 2; ++i) {
+        float g = gradient[i];
+        int64_t at = indices[i] - (first + 2 * i);
+        bool a = at == 0, b = at == 1, c = at == width, d = at == width + 1;
+        upper[2 * i] = a ? g : 0.0f;
+        upper[2 * i + 1] = b ? g : 0.0f;
+        lower[2 * i] = c ? g : 0.0f;
+        lower[2 * i + 1] = d ? g : 0.0f;
+        outside |= !(a | b | c | d);
+    }
+    return !outside;
+}
+
+bool max_halves_backward(const Geometry& g, const float* gradient, const int64_t* indices, float* source_gradient) {
+    int64_t width = g.input[2];
+    bool inside = true;
+    for (int64_t y = 0; y < g.output[1] && inside; ++y)
+        inside = spread_halves(gradient + y * g.output[2], indices + y * g.output[2], 2 * y * width, width,
+                               source_gradient + 2 * y * width, source_gradient + (2 * y + 1) * width);
+    return inside;
+}
+
 // Channels-last: a line of channels at a time. The comparison keeps NaN once it is there.
 template <class T>
 [[gnu::always_inline]] inline void max_line(const T* in, int32_t at, T* best, int32_t* where, int64_t n) {
@@ -375,10 +401,14 @@ void max_pool_backward(const PoolShape& s, Layout layout, const T* gradient, con
                        T* source_gradient) {
     Geometry g(s);
     int64_t c = layout == Layout::Planar ? 1 : s.channels;
+    bool side_by_side = std::is_same_v<T, float> && layout == Layout::Planar && halves(s, g);
     for_each_image(s, g, layout, [&](int64_t image) {
-        Accumulator<T> sum(source_gradient + image * g.in_positions * c, g.in_positions * c);
+        T* to = source_gradient + image * g.in_positions * c;
         const T* from = gradient + image * g.out_positions * c;
         const int64_t* at = indices + image * g.out_positions * c;
+        if constexpr (std::is_same_v<T, float>)
+            if (side_by_side && max_halves_backward(g, from, at, to)) return;
+        Accumulator<T> sum(to, g.in_positions * c);
         for (int64_t o = 0; o < g.out_positions; ++o)
             for (int64_t j = 0; j < c; ++j) sum.data()[at[o * c + j] * c + j] += Wide<T>(from[o * c + j]);
     });

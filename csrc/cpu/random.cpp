@@ -171,6 +171,12 @@ RL_CLONES void uniform_double(const uint32_t* draw, double* out, int64_t n, doub
     for (int64_t i = 0; i < n; ++i) out[i] = uniform53(draw + 2 * i) * range + low;
 }
 
+// A uniform number is k / 2^53, so that it lies below p where k lies below p * 2^53, rounded up.
+RL_CLONES void below(const uint32_t* draw, bool* out, int64_t n, int64_t limit) {
+    for (int64_t i = 0; i < n; ++i)
+        out[i] = int64_t((uint64_t(draw[2 * i]) << 32 | draw[2 * i + 1]) & kMask53) < limit;
+}
+
 using Lanes = float __attribute__((vector_size(32)));
 using Ints = int32_t __attribute__((vector_size(32)));
 
@@ -380,7 +386,8 @@ void fill_randperm(Generator& g, int64_t* out, int64_t n) {
 }
 
 void fill_bernoulli(Generator& g, bool* out, int64_t n, double p) {
-    fill_from_uniform(g, out, n, [=](double u) { return u < p; });
+    auto limit = int64_t(std::ceil(std::clamp(p, 0.0, 1.0) * double(uint64_t(1) << 53)));
+    in_chunks<2>(g, n, [&](const uint32_t* draws, int64_t at, int64_t count) { below(draws, out + at, count, limit); });
 }
 
 template <class T>
