@@ -89,13 +89,13 @@ def unravel_index(indices: Tensor, shape: int | Sequence[int] | Size) -> tuple[T
     if not isinstance(indices, Tensor):
         raise TypeError(f"unravel_index(): argument 'indices' must be Tensor, not {type(indices).__name__}")
     if indices.is_floating_point() or indices.is_complex() or indices.dtype is rushlight.bool:
-        raise ValueError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
+        raise TypeError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
     sizes = [shape] if isinstance(shape, int) else list(shape)
     if not all(isinstance(size, int) for size in sizes):
         raise TypeError(f"expected 'shape' to be int or sequence of ints, but got {shape}")
     if any(size < 0 for size in sizes):
         raise ValueError(f"'shape' cannot have negative values, but got {tuple(sizes)}")
-    found, rest = [], indices
+    found, rest = [], indices.long()
     for size in reversed(sizes):
         found.append(rest % size)
         rest = rushlight.div(rest, size, rounding_mode="floor")
