@@ -80,7 +80,7 @@ def test_coordinates_of_places():
     places = torch.tensor([[0, 7], [23, 11]])
     for got, expected in zip(torch.unravel_index(places, (2, 3, 4)), np.unravel_index(places.numpy(), (2, 3, 4)), strict=True):
         np.testing.assert_array_equal(got.numpy(), expected)
-    with pytest.raises(ValueError, match="integer dtype"):
+    with pytest.raises(TypeError, match="integer dtype"):
         torch.unravel_index(torch.ones(2), (2, 2))
 
 
