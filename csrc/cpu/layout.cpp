@@ -57,8 +57,14 @@ template <class T>
 [[gnu::always_inline]] inline void transpose_by_8(const T* in, T* out, int64_t rows, int64_t columns, int64_t i0,
                                                   int64_t i1, int64_t j0, int64_t j1) {
     int64_t i8 = i0 + (i1 - i0) / 8 * 8, j8 = j0 + (j1 - j0) / 8 * 8;
+    constexpr int64_t line = 64 / sizeof(T);
     for (int64_t j = j0; j < j8; j += 8)
-        for (int64_t i = i0; i < i8; i += 8) transpose_8x8(in + i * columns + j, columns, out + j * rows + i, rows);
+        for (int64_t i = i0; i < i8; i += 8) {
+            // The next tile to the right: rows that lie this far apart are not foreseen by the machine.
+            if (j % line == 0)
+                for (int64_t k = 0; k < 8; ++k) __builtin_prefetch(in + (i + k) * columns + j + kTile);
+            transpose_8x8(in + i * columns + j, columns, out + j * rows + i, rows);
+        }
     transpose_rest(in, out, rows, columns, i8, i1, j0, j1);
     transpose_rest(in, out, rows, columns, i0, i8, j8, j1);
 }
