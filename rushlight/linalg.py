@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rushlight._C import _LinAlgError as LinAlgError
-from rushlight._namespace import fill
+from rushlight._namespace import fill as _fill
 
 __all__ = ["LinAlgError"]
-fill(globals(), "linalg")
+_fill(globals(), "linalg")

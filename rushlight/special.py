@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from rushlight._namespace import fill
+from rushlight._namespace import fill as _fill
 
-fill(globals(), "special")
+_fill(globals(), "special")
