@@ -295,6 +295,21 @@ def test_ctc_sums_over_all_paths():
     assert F.ctc_loss(log_probs, torch.tensor([[1, 1]]), [1], [2], reduction="none", zero_infinity=True).item() == 0
 
 
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_ctc_can_be_differentiated_twice(reduction):
+    """Repeated labels, no labels, no steps, fewer steps than the batch has, and a target that cannot be reached."""
+    logits = torch.randn(4, 5, 3, dtype=torch.float64, requires_grad=True)
+    targets, times, lengths = torch.tensor([[1, 1], [2, 1], [1, 0], [0, 0], [1, 1]]), [4, 3, 3, 0, 2], [2, 2, 1, 0, 2]
+
+    def loss(x):
+        return F.ctc_loss(x.log_softmax(2), targets, times, lengths, reduction=reduction, zero_infinity=True)
+
+    assert gradcheck(loss, (logits,)) and gradgradcheck(loss, (logits,))
+    (g,) = torch.autograd.grad(loss(logits).sum(), logits, create_graph=True)
+    (h,) = torch.autograd.grad((g * g).sum(), logits, create_graph=True)
+    assert torch.autograd.grad(h.sum(), logits)[0].isfinite().all()
+
+
 # Recorded from PyTorch 2.13: each pass in fixed point, rounded to bytes.
 BYTES = {
     ("bilinear", (3, 7), False): [[31, 52, 66, 62, 88, 115, 136], [150, 171, 161, 96, 122, 94, 42], [55, 76, 103, 129, 155, 164, 160]],

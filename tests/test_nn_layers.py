@@ -228,11 +228,6 @@ ROWS = {
 CORE = [*LINEAR, *list(CONVOLUTIONS)[:6], *ACTIVATIONS[:12], *list(LOSSES)[:10]]
 
 
-def skip_if_absent(expression):
-    if "CTCLoss" in expression and not hasattr(nn.functional, "ctc_loss"):
-        pytest.skip("this build lacks ctc_loss")
-
-
 def leaves(value):
     if isinstance(value, torch.Tensor):
         return [value]
@@ -293,7 +288,6 @@ def reference():
 
 @pytest.mark.parametrize("expression", [pytest.param(e, marks=pytest.mark.core) if e in CORE else e for e in ROWS])
 def test_layer(expression):
-    skip_if_absent(expression)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected, got = reference()[expression], run(expression, ROWS[expression])
@@ -303,7 +297,6 @@ def test_layer(expression):
 
 @pytest.mark.parametrize("expression", [e for e in ROWS if "Lazy" not in e])
 def test_layer_survives_copying_and_its_state_loads(expression):
-    skip_if_absent(expression)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         module = eval(expression).double().eval()

@@ -72,10 +72,8 @@ def test_special_functions(name):
     close(getattr(torch.special, name)(torch.from_numpy(x)), reference(x), 1e-8)
 
 
-@pytest.mark.parametrize("name", [*UNARY, *SPECIAL])
+@pytest.mark.parametrize("name", [n for n in [*UNARY, *SPECIAL] if not any(part in n for part in NO_GRADIENT)])
 def test_gradients_and_second_gradients(name):
-    if any(part in name for part in NO_GRADIENT):
-        pytest.skip("not differentiable in PyTorch either")
     _, x = {**UNARY, **SPECIAL}[name]
     x = torch.from_numpy(x[:5].copy()).requires_grad_()
     f = getattr(torch, name) if name in UNARY else getattr(torch.special, name)

@@ -4,6 +4,7 @@
 #include "cpu/buffer.h"
 #include "cpu/parallel.h"
 #include "ops/matmul.h"
+#include "ops/recompute.h"
 
 namespace rl {
 
@@ -86,6 +87,51 @@ void backward_paths(const Problem& p, int64_t b, double* beta) {
             beta[t * p.states + s] = sum + p.row(t, b)[q.label(s)];
         }
 }
+
+// ---- by operators, for the gradient's gradient
+constexpr double kNever = -1e30;  // the logarithm of no probability: finite, as infinities that meet are NaN
+
+// What the recursion over states looks up: (batch, states) of labels and of what is added where a path may start, step over
+// the state before, or end; the step at which each sequence ends, and which have no step.
+struct StateTables {
+    Tensor label, start, skip, end, last, no_time;
+    StateTables(const Problem& p, DType t)
+        : label(full(Dims{p.batch, p.states}, p.blank, DType::Int64)), start(full(label.sizes(), kNever, DType::Float64)), skip(clone_raw(start)), end(clone_raw(start)),
+          last(empty(Dims{1, p.batch, p.states}, DType::Int64)), no_time(empty(Dims{p.batch}, DType::Bool)) {
+        for (int64_t b = 0; b < p.batch; b++) {
+            Sequence q = p.sequence(b);
+            int64_t row = b * p.states, n = q.states();
+            for (int64_t s = 0; s < n; s++) {
+                label.data<int64_t>()[row + s] = q.label(s);
+                if (s < 2) start.data<double>()[row + s] = 0;
+                if (q.skips(s)) skip.data<double>()[row + s] = 0;
+                if (s >= n - 2) end.data<double>()[row + s] = 0;
+            }
+            std::fill_n(last.data<int64_t>() + row, p.states, std::max<int64_t>(q.time - 1, 0));
+            no_time.data<bool>()[b] = q.time == 0;
+        }
+        start = cast_raw(start, t), skip = cast_raw(skip, t), end = cast_raw(end, t);
+    }
+};
+
+// The logarithm of the probability of each target: (batch). A sequence without a step has the constant 0.
+Tensor log_probability(const Tensor& log_probs, const Problem& p, const StateTables& tables) {
+    auto later = [&](const Tensor& a, int64_t by) {
+        Tensor none = full(Dims{p.batch, std::min(by, p.states)}, kNever, a.dtype());
+        return p.states > by ? cat({none, narrow(a, 1, 0, p.states - by)}, 1) : none;
+    };
+    Tensors alphas;
+    for (int64_t t = 0; t < p.time; t++) {
+        Tensor emitted = gather(select(log_probs, 0, t), 1, tables.label);
+        if (t == 0) alphas.push_back(add(emitted, tables.start));
+        else {
+            const Tensor& before = alphas.back();
+            alphas.push_back(add(emitted, logsumexp(stack({before, later(before, 1), add(later(before, 2), tables.skip)}, 0), {0}, false)));
+        }
+    }
+    Tensor final_states = select(gather(stack(alphas, 0), 0, tables.last), 0, 0);
+    return masked_fill(logsumexp(add(final_states, tables.end), {1}, false), tables.no_time, Scalar(0.0));
+}
 }  // namespace
 
 struct CtcBackward : Op<CtcBackward> {
@@ -118,12 +164,32 @@ struct CtcBackward : Op<CtcBackward> {
         });
         return cast_raw(r, log_probs.dtype());
     }
-    // Linear in grad. For log_probs PyTorch has no second gradient either, but for what the softmax adds.
+    // The gradient is grad * exp(log_probs), where a sequence has steps, less the gradient of its targets' log probability.
     static Grads backward(Ctx& c, const Tensor& g) {
-        Grads r(3);
-        Tensor lp = c.in<1>(), one = ones(c.sizes<0>(), g.dtype());
-        if (c.needs<0>()) r[0] = sum(mul(g, call<CtcBackward>(one, lp, c.in<2>(), c.arg<3>(), c.arg<4>(), c.arg<5>(), c.arg<6>())), {0, 2});
-        if (c.needs<1>()) raise(Err::NotImplemented, "the derivative for '_ctc_loss_backward' is not implemented: ctc_loss can be differentiated twice only through nothing but its own gradient's factor");
+        Tensor log_probs = c.in<1>();
+        if (log_probs.numel() == 0) return {zeros(c.sizes<0>(), g.dtype()), zeros_like(log_probs), {}};
+        Problem p = problem(detach(log_probs), c.in<2>(), c.arg<3>(), c.arg<4>(), c.arg<5>());
+        StateTables tables(p, g.dtype());
+        Tensor weight = cast_raw(steps(p, c.arg<6>()), g.dtype());
+        Grads r = recomputed_gradients({c.in<0>(), log_probs, {}}, {g}, [&](const Tensors& in) {
+            Tensor weighted = mul(reshape(in[0], Dims{1, p.batch, 1}), weight);
+            Tensor each = select(select(weighted, 2, 0), 0, 0);
+            Tensor shares = recomputed_gradients({in[1]}, {each}, [&](const Tensors& x) { return Tensors{log_probability(x[0], p, tables)}; })[0];
+            return Tensors{sub(mul(weighted, exp(in[1])), shares)};
+        });
+        if (!tls.grad)
+            for (Tensor& t : r)
+                if (t) t = detach(t);
+        return r;
+    }
+    // (time, batch, 1): one at the steps of a sequence, zero behind it, and everywhere where its loss was infinite and is left out.
+    static Tensor steps(const Problem& p, bool zero_infinity) {
+        Tensor r = zeros(Dims{p.time, p.batch, 1}, DType::Float64);
+        cpu::Buffer<double> alpha(p.time * p.states);
+        for (int64_t b = 0; b < p.batch; b++) {
+            bool counts = !zero_infinity || forward_paths(p, b, alpha.data) != -INFINITY;
+            for (int64_t t = 0; counts && t < p.sequence(b).time; t++) r.data<double>()[t * p.batch + b] = 1;
+        }
         return r;
     }
 };
