@@ -1,4 +1,5 @@
-"""Makes the type stubs from the registry: rushlight/_C.pyi (Tensor and the native types) and rushlight/__init__.pyi.
+"""Makes the type stubs from the registry: rushlight/_C.pyi (Tensor and the native types), rushlight/__init__.pyi and those
+of the modules that native operators are put into.
 
 python tools/stubs.py            writes them
 python tools/stubs.py --check    exits 1 where they are not up to date
@@ -8,9 +9,11 @@ from __future__ import annotations
 
 import ast
 import builtins
+import importlib
 import inspect
 import keyword
 import pathlib
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable
@@ -19,16 +22,22 @@ PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "rushlight"
 HEAD = '"""Made by tools/stubs.py from the registry of operators; do not edit."""\n\n'
 TYPES = {
     "Tensor": "Tensor", "Operand": "Tensor | _Number", "Scalar": "_Number", "int": "_int", "float": "_float", "bool": "_bool",
-    "ScalarType": "dtype", "Device": "device | str", "Layout": "layout", "MemoryFormat": "memory_format",
+    "ScalarType": "_dtype", "Device": "_device | _str", "Layout": "_layout", "MemoryFormat": "memory_format",
     "Generator": "Generator", "str": "_str", "Any": "Any",
 }  # fmt: skip
 COMMON = """import builtins
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias, overload
 
-_int, _float, _bool, _str = builtins.int, builtins.float, builtins.bool, builtins.str
-_complex = builtins.complex
-_Number = builtins.int | builtins.float | builtins.bool | builtins.complex
+_int: TypeAlias = builtins.int
+_float: TypeAlias = builtins.float
+_bool: TypeAlias = builtins.bool
+_str: TypeAlias = builtins.str
+_complex: TypeAlias = builtins.complex
+_Number: TypeAlias = builtins.int | builtins.float | builtins.bool | builtins.complex
+_dtype: TypeAlias = dtype
+_device: TypeAlias = device
+_layout: TypeAlias = layout
 """
 
 
@@ -69,7 +78,7 @@ def parameters(op: dict, method: bool) -> str:
         if method and p["name"] == "self":
             continue
         if p["keyword_only"] and not star:
-            parts.append("*")
+            parts += [] if p.get("after_spread") else ["*"]
             star = True
         name = "input" if p["name"] == "self" else p["name"]
         name += "_" if keyword.iskeyword(name) else ""
@@ -78,13 +87,26 @@ def parameters(op: dict, method: bool) -> str:
             kind += " | None"
         parts.append(f"{name}: {kind}" + (f" = {default(p)}" if p["has_default"] else ""))
     if not method and "out=None" in op["signature"]:
-        parts += ([] if star else ["*"]) + ["out: Any = None"]
+        parts += ([] if star or any(part.startswith("*") for part in parts) else ["*"]) + ["out: Any = None"]
     return ", ".join(parts)
+
+
+SPREAD_TENSORS = {"einsum", "meshgrid", "block_diag", "cartesian_prod", "broadcast_tensors"}
+
+
+def spread(op: dict, method: bool) -> dict | None:
+    """The overload that takes a list as arguments of their own: of integers, where it is the only positional parameter."""
+    positional = [p for p in op["params"] if not p["keyword_only"] and not (method and p["name"] == "self")]
+    integers = len(positional) == 1 and positional[0]["type"].startswith("int[")
+    if not positional or not (integers or op["name"] in SPREAD_TENSORS):
+        return None
+    single = {**positional[-1], "name": "*" + positional[-1]["name"], "type": "int" if integers else "Tensor", "has_default": False}
+    return {**op, "params": [single if p is positional[-1] else {**p, "after_spread": True} for p in op["params"]]}
 
 
 def definitions(ops: Iterable[dict], method: bool, inplace: bool) -> list[str]:
     """`def` lines of a set of overloads under one name."""
-    ops = list(ops)
+    ops = [form for op in ops for form in (op, spread(op, method)) if form]
     lines, seen = [], set()
     for op in ops:
         name = op["shown"] + ("_" if inplace else "")
@@ -108,33 +130,45 @@ def by_name(registry: list[dict], namespace: str) -> dict[str, list[dict]]:
 
 
 FUNCTION, METHOD, INPLACE = 1, 2, 4
+MODULES = {"nn.functional": "nn", "linalg": "linalg", "special": "special", "fft": "fft"}
+NATIVE = ("Generator", "OutOfMemoryError", "Size", "Tensor", "device", "dtype", "layout", "memory_format")
+
+
+OWN = {"int": "_int", "float": "_float", "bool": "_bool", "str": "_str", "complex": "_complex", "dtype": "_dtype", "device": "_device", "layout": "_layout"}  # fmt: skip
+KNOWN = {"Tensor", "Any", "Sequence", "Callable", "Iterator", "None", "tuple", "list", "dict", "memory_format", "Size", "Generator", *OWN}  # fmt: skip
+
+
+def python_annotation(text: object) -> str:
+    """An annotation in the source as the stubs write it: Any, where it names what they don't know."""
+    names = re.findall(r"[A-Za-z_][\w.]*", text) if isinstance(text, str) else []
+    if not names or "'" in text or any(name.removeprefix("rushlight.") not in KNOWN for name in names):
+        return "Any"
+    return re.sub(r"[A-Za-z_][\w.]*", lambda m: OWN.get(m[0].removeprefix("rushlight."), m[0].removeprefix("rushlight.")), text)
 
 
 def python_signature(f: object) -> str:
-    """Parameters of a function written in Python or C, without annotations that a stub could not resolve."""
+    """Parameters and result of a function written in Python or C."""
     try:
-        parameters_ = inspect.signature(f).parameters.values()
+        signature = inspect.signature(f)
     except (TypeError, ValueError):
-        return "*args: Any, **kwargs: Any"
+        return "(*args: Any, **kwargs: Any) -> Any"
     parts, seen_star = [], False
-    for p in parameters_:
-        if p.kind is p.VAR_POSITIONAL:
-            parts.append(f"*{p.name}: Any")
-            seen_star = True
-        elif p.kind is p.VAR_KEYWORD:
-            parts.append(f"**{p.name}: Any")
-        else:
-            if p.kind is p.KEYWORD_ONLY and not seen_star:
-                parts.append("*")
-                seen_star = True
-            parts.append(f"{p.name}: Any" + ("" if p.default is p.empty else " = ..."))
-    return ", ".join(parts)
+    for p in signature.parameters.values():
+        if p.kind is p.KEYWORD_ONLY and not seen_star:
+            parts.append("*")
+        seen_star = seen_star or p.kind in (p.VAR_POSITIONAL, p.KEYWORD_ONLY)
+        stars = "*" if p.kind is p.VAR_POSITIONAL else "**" if p.kind is p.VAR_KEYWORD else ""
+        kind = "" if p.name == "self" else ": " + python_annotation(p.annotation)
+        parts.append(f"{stars}{p.name}{kind}" + ("" if p.default is p.empty else " = ..."))
+        if p.kind is p.POSITIONAL_ONLY and not any(q.kind is p.POSITIONAL_ONLY for q in list(signature.parameters.values())[len(parts) :]):
+            parts.append("/")
+    return f"({', '.join(parts)}) -> {python_annotation(signature.return_annotation)}"
 
 
 def core_stub(torch: object) -> str:
     """rushlight/_C.pyi"""
     registry = torch._C._registry()
-    lines = [HEAD + COMMON.replace("from typing import Any", "from typing import Any, overload"), ""]
+    lines = [HEAD + COMMON, ""]
     for name in ("dtype", "device", "layout", "memory_format", "Generator", "UntypedStorage", "OpOverload", "Node"):
         lines += [
             f"class {name}:",
@@ -184,58 +218,59 @@ def core_stub(torch: object) -> str:
             lines.append(f"    {name}: Any")
         elif callable(value) and name not in dir(builtins):
             lines.append(
-                f"    def {name}({python_signature(value) if not type(value).__name__.startswith(('wrapper', 'method_d')) else 'self, *args: Any, **kwargs: Any'}) -> Any: ..."
+                f"    def {name}{python_signature(value) if not type(value).__name__.startswith(('wrapper', 'method_d')) else '(self, *args: Any, **kwargs: Any) -> Any'}: ..."
             )
     lines += ["", "def __getattr__(name: _str) -> Any: ...", ""]
     return "\n".join(lines)
 
 
-def package_stub(torch: object) -> str:
-    """rushlight/__init__.pyi"""
-    registry = torch._C._registry()
-    lines = [HEAD + COMMON.replace("from typing import Any", "from typing import Any, overload"), ""]
-    lines.append(
-        "from rushlight._C import Generator, OutOfMemoryError, Size, Tensor, device, dtype, layout, memory_format\n"
-    )
-    lines += ["__version__: _str", "e: _float", "pi: _float", "inf: _float", "nan: _float", "newaxis: None"]
-    for name in sorted(
-        n for n in dir(torch._C) if isinstance(getattr(torch._C, n), (torch.dtype, torch.layout, torch.memory_format))
-    ):
-        lines.append(f"{name}: {type(getattr(torch._C, name)).__name__}")
-    done = set()
-    for name, ops in by_name(registry, "").items():
-        if any(op["forms"] & FUNCTION for op in ops) and hasattr(torch, name):
+def module_lines(torch: object, module: object, namespace: str, given: set[str]) -> list[str]:
+    """Definitions of a module's public names but for those that are given already."""
+    done, lines = set(given), []
+    for name, ops in by_name(torch._C._registry(), namespace).items():
+        if any(op["forms"] & FUNCTION for op in ops) and hasattr(module, name):
             done.add(name)
             lines += definitions((op for op in ops if op["forms"] & FUNCTION), False, False)
-    for name in sorted(vars(torch)):
-        value = getattr(torch, name)
-        if name.startswith("_") or name in done or f"{name}:" in "\n".join(lines[:60]) or inspect.ismodule(value):
+    for name, value in sorted(vars(module).items()):
+        if name.startswith("_") or name in done or inspect.ismodule(value) or (getattr(value, "__module__", None) or "").startswith(("typing", "collections")):
             continue
         if inspect.isclass(value):
-            if value.__name__ not in (
-                "Tensor",
-                "Size",
-                "device",
-                "dtype",
-                "layout",
-                "memory_format",
-                "OutOfMemoryError",
-                "Generator",
-            ):
-                lines += [
-                    f"class {name}:",
-                    "    def __init__(self, *args: Any, **kwargs: Any) -> None: ...",
-                    "    def __getattr__(self, name: _str) -> Any: ...",
-                ]
+            lines += [
+                f"class {name}:",
+                "    def __init__(self, *args: Any, **kwargs: Any) -> None: ...",
+                "    def __getattr__(self, name: _str) -> Any: ...",
+            ]
         elif callable(value):
-            lines.append(f"def {name}({python_signature(value)}) -> Any: ...")
-    lines += ["def __getattr__(name: _str) -> Any: ...", ""]
-    return "\n".join(lines)
+            lines.append(f"def {name}{python_signature(value)}: ...")
+    return [*lines, "def __getattr__(name: _str) -> Any: ...", ""]
+
+
+def package_stub(torch: object) -> str:
+    """rushlight/__init__.pyi"""
+    imports = ", ".join(f"{name} as {name}" for name in NATIVE)
+    lines = [HEAD + COMMON.replace("\n_int", f"\nfrom rushlight import nn as nn, optim as optim\nfrom rushlight._C import {imports}\n\n_int", 1), ""]
+    lines += ["__version__: _str", "e: _float", "pi: _float", "inf: _float", "nan: _float", "newaxis: None"]
+    constants = [n for n in dir(torch._C) if isinstance(getattr(torch._C, n), (torch.dtype, torch.layout, torch.memory_format))]
+    kinds = {"dtype": "_dtype", "layout": "_layout"}
+    for name in constants:
+        kind = type(getattr(torch._C, name)).__name__
+        lines.append(f"{name}: {kinds.get(kind, kind)}")
+    return "\n".join(lines + module_lines(torch, torch, "", {*NATIVE, *constants}))
+
+
+def namespace_stub(torch: object, module: str, namespace: str) -> str:
+    """A module that native operators of a namespace are put into."""
+    found = importlib.import_module(f"rushlight.{module}")
+    head = HEAD + COMMON.replace("\n_int", f"\nfrom rushlight._C import {', '.join(NATIVE)}\n\n_int", 1)
+    return "\n".join([head, *module_lines(torch, found, namespace, set(NATIVE))])
 
 
 def files(torch: object) -> dict[pathlib.Path, str]:
     """Path and text of every stub."""
-    return {PACKAGE / "_C.pyi": core_stub(torch), PACKAGE / "__init__.pyi": package_stub(torch)}
+    made = {PACKAGE / "_C.pyi": core_stub(torch), PACKAGE / "__init__.pyi": package_stub(torch)}
+    for module, namespace in MODULES.items():
+        made[PACKAGE / (module.replace(".", "/") + ".pyi")] = namespace_stub(torch, module, namespace)
+    return made
 
 
 def main() -> int:
