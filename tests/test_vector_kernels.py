@@ -92,3 +92,77 @@ def test_nextafter_is_numpys(name: str) -> None:
 def test_conj_physical_of_a_real_tensor_is_itself() -> None:
     x = torch.ones(3)
     assert x.conj_physical() is x
+
+
+@pytest.mark.parametrize("name", ["float32", "float64"])
+def test_frexp_is_numpys(name: str) -> None:
+    x = np.array([0, -0.0, 1, -3.7, 1e-42, np.inf, -np.inf, np.nan, 1e30, 0.5, 2.0**-130] * 3, dtype=name)
+    mantissa, exponent = torch.frexp(torch.from_numpy(x))
+    finite = np.isfinite(x)
+    np.testing.assert_array_equal(mantissa.numpy(), np.frexp(x)[0])
+    np.testing.assert_array_equal(exponent.numpy()[finite], np.frexp(x)[1][finite])
+
+
+@pytest.mark.parametrize("name", ["float32", "float64"])
+def test_special_functions_are_scipys(name: str) -> None:
+    special = pytest.importorskip("scipy.special")
+    rng = np.random.default_rng(0)
+    near = {"rtol": 3e-6 if name == "float32" else 1e-12, "atol": 1e-6 if name == "float32" else 1e-13}
+    unit, wide, positive = rng.uniform(0, 1, 999) ** 8, rng.normal(size=999) * 8, rng.exponential(size=999) * 9
+    cases = {
+        "ndtri": unit, "erfinv": unit, "log_ndtr": wide, "bessel_j0": wide, "bessel_j1": wide, "bessel_y0": positive,
+        "bessel_y1": positive, "modified_bessel_k0": positive, "modified_bessel_k1": positive,
+        "scaled_modified_bessel_k0": positive, "scaled_modified_bessel_k1": positive,
+    }  # fmt: skip
+    names = {"modified_bessel_k0": "k0", "modified_bessel_k1": "k1", "scaled_modified_bessel_k0": "k0e", "scaled_modified_bessel_k1": "k1e"}
+    for function, values in cases.items():
+        x = values.astype(name)
+        wanted = getattr(special, names.get(function, function.replace("bessel_", "")))(x.astype("float64"))
+        np.testing.assert_allclose(getattr(torch.special, function)(torch.from_numpy(x)).numpy(), wanted, err_msg=function, **near)
+    a, x = positive.astype(name), positive[::-1].astype(name)
+    for function in ("gammainc", "gammaincc"):
+        got = getattr(torch.special, function)(torch.from_numpy(a), torch.from_numpy(x.copy())).numpy()
+        np.testing.assert_allclose(got, getattr(special, function)(a.astype("float64"), x.astype("float64")), **near)
+
+
+def test_sums_without_nan() -> None:
+    x = np.random.default_rng(0).normal(size=(37, 300)).astype("float32")
+    x[x > 1.5] = np.nan
+    for dim in (None, 0, 1):
+        t = torch.from_numpy(x)
+        np.testing.assert_allclose(torch.nansum(t, dim).numpy(), np.nansum(x, axis=dim), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(torch.nanmean(t, dim).numpy(), np.nanmean(x, axis=dim), rtol=1e-4, atol=1e-5)
+    t = torch.from_numpy(x).requires_grad_()
+    torch.nansum(t, 1).sum().backward()
+    assert np.array_equal(t.grad.numpy(), (~np.isnan(x)).astype("float32"))
+
+
+@pytest.mark.parametrize("rows", [1, 15, 16, 19, 300])
+@pytest.mark.parametrize("columns", [1, 64, 130, 1500])
+def test_reductions_over_rows(rows: int, columns: int) -> None:
+    x = np.random.default_rng(rows).normal(size=(rows, columns)).astype("float32")
+    t = torch.from_numpy(x)
+    np.testing.assert_allclose(t.sum(0).numpy(), x.sum(0), rtol=1e-4, atol=1e-4)
+    assert np.array_equal((t > 2).any(0).numpy(), (x > 2).any(0))
+    assert np.array_equal((t > -2).float().all(0).numpy(), (x > -2).all(0))
+    assert torch.from_numpy(x.astype("int64")).sum().item() == x.astype("int64").sum()
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect", "wrap", "edge"])
+def test_padding_is_numpys(mode: str) -> None:
+    ours = {"edge": "replicate", "wrap": "circular"}.get(mode, mode)
+    for shape, pad in (((2, 3, 9), (2, 3)), ((2, 3, 6, 7), (1, 0, 2, 3)), ((1, 2, 4, 5, 6), (3, 1, 0, 2, 1, 1))):
+        x = np.random.default_rng(0).normal(size=shape).astype("float32")
+        widths = [(0, 0)] * (len(shape) - len(pad) // 2) + [(pad[i], pad[i + 1]) for i in range(len(pad) - 2, -1, -2)]
+        got = torch.nn.functional.pad(torch.from_numpy(x), pad, mode=ours)
+        assert np.array_equal(got.numpy(), np.pad(x, widths, mode=mode))
+    if mode == "constant":
+        assert torch.nn.functional.pad(torch.arange(6).view(2, 3), (-1, 2, 1, -1), value=9).tolist() == [[9] * 4, [1, 2, 9, 9]]
+
+
+def test_short_rows_are_copied_in_place() -> None:
+    x = np.random.default_rng(0).normal(size=(3, 2100, 5)).astype("float32")
+    t = torch.from_numpy(x)
+    assert np.array_equal(t.repeat_interleave(2, 2).numpy(), x.repeat(2, 2))
+    assert np.array_equal(t.permute(1, 0, 2).contiguous().numpy(), x.transpose(1, 0, 2))
+    assert np.array_equal(t[:, ::2, 1:4].double().numpy(), x[:, ::2, 1:4].astype("float64"))

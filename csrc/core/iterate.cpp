@@ -257,7 +257,9 @@ void run_pointwise(PointwiseFn fn, const Tensor& out, const LoopInput* in, int n
     strides[0] = out.strides();
     for (int k = 0; k < n_in; k++) strides[k + 1] = in[k].strides;
     Pointwise job{fn, params, compute, result, out.raw(), out.dtype(), in, n_in, simplify(out.sizes(), strides, n_in + 1)};
-    if (job.g.sizes.back() >= 64 || job.g.sizes.size() == 1)
+    bool direct = out.dtype() == result && job.g.strides[0].back() == 1;  // no conversion and no gaps: no chunks needed
+    for (int k = 0; k < n_in; k++) direct &= in[k].dtype == job.wanted(k) && job.g.strides[k + 1].back() <= 1 && job.g.strides[k + 1].back() >= 0;
+    if (job.g.sizes.back() >= (direct ? 16 : 64) || job.g.sizes.size() == 1)
         cpu::parallel_for(numel, grain, [&](int64_t a, int64_t b) { job.by_rows(a, b); });
     else
         cpu::parallel_for(numel, grain, [&](int64_t a, int64_t b) { job.by_chunks(a, b); });
@@ -298,6 +300,33 @@ static bool copy_transposed(const Geometry& g, char* dst, const char* src, int64
     return true;
 }
 
+// Rows too short for a call each: for every place in the row, that place of many rows at once.
+static bool copy_short_rows(const Geometry& g, char* dst, DType dt, const char* src, DType st) {
+    size_t n = g.sizes.size();
+    if (n < 2 || g.sizes[n - 1] > 8 || g.sizes[n - 2] < 16) return false;
+    constexpr int64_t most = 1024;  // rows, so that what is written stays in the cache
+    int64_t row = g.sizes[n - 1], rows = g.sizes[n - 2], parts = (rows + most - 1) / most;
+    int64_t dsize = itemsize(dt), ssize = itemsize(st);
+    Geometry outer;
+    outer.n = 2;
+    outer.sizes = Dims(Ints(g.sizes).first(n - 2));
+    for (int k = 0; k < 2; k++) outer.strides[k] = Dims(Ints(g.strides[k]).first(n - 2));
+    if (n == 2) {
+        outer.sizes.push_back(1);
+        for (int k = 0; k < 2; k++) outer.strides[k].push_back(0);
+    }
+    cpu::parallel_for(product(outer.sizes) * parts, std::max<int64_t>(1, kGrain / (row * std::min(rows, most))), [&](int64_t a, int64_t b) {
+        for (int64_t i = a; i < b; i++) {
+            Cursor c(outer, i / parts);
+            int64_t first = i % parts * most, count = std::min(most, rows - first);
+            int64_t to = c.at[0] + first * g.strides[0][n - 2], from = c.at[1] + first * g.strides[1][n - 2];
+            for (int64_t j = 0; j < row; j++)
+                convert_run(dst + (to + j * g.strides[0][n - 1]) * dsize, dt, g.strides[0][n - 2], src + (from + j * g.strides[1][n - 1]) * ssize, st, g.strides[1][n - 2], count);
+        }
+    });
+    return true;
+}
+
 void copy_raw(const Tensor& dst, const Tensor& src) {
     if (dst.numel() == 0) return;
     int64_t size = itemsize(dst.dtype());
@@ -313,6 +342,7 @@ void copy_raw(const Tensor& dst, const Tensor& src) {
     const char* s = src.raw();
     if (dst.dtype() == src.dtype() && copy_transposed(g, d, s, size)) return;
     DType dt = dst.dtype(), st = src.dtype();
+    if (copy_short_rows(g, d, dt, s, st)) return;
     cpu::parallel_for(dst.numel(), kGrain, [&](int64_t a, int64_t b) {
         Cursor c(g, a);
         while (a < b) {

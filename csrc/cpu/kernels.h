@@ -20,6 +20,9 @@ struct ReduceKernels {
     T (*sum)(const T* x, int64_t n);
     T (*sum_squares)(const T* x, int64_t n);
     T (*sum_abs)(const T* x, int64_t n);
+    T (*sum_numbers)(const T* x, int64_t n);  // without NaN
+    T (*sum_squared_differences)(const T* x, const T* y, int64_t n);
+    T (*sum_absolute_differences)(const T* x, const T* y, int64_t n);
     T (*dot)(const T* x, const T* y, int64_t n);
     T (*prod)(const T* x, int64_t n);
     // NaN wins. max of nothing is -inf, min of nothing +inf.
@@ -174,6 +177,14 @@ struct Kernels {
     bool (*any)(const uint8_t* x, int64_t n);
     bool (*all)(const uint8_t* x, int64_t n);
     int64_t (*count_nonzero)(const uint8_t* x, int64_t n);
+    // Sums of integers, which wrap, and of bfloat16 in float32, block by block as sum does.
+    int64_t (*sum_i64)(const int64_t* x, int64_t n);
+    int64_t (*sum_i32)(const int32_t* x, int64_t n);
+    float (*sum_bf16)(const uint16_t* x, int64_t n);
+    // y[i] = base + step * (first + i)
+    void (*ramp_f32)(float* y, float base, float step, int64_t first, int64_t n);
+    void (*ramp_f64)(double* y, double base, double step, int64_t first, int64_t n);
+    void (*ramp_i64)(int64_t* y, int64_t base, int64_t step, int64_t first, int64_t n);
 
     const ConvertTable* convert;
     // Conversions, rounding to nearest even; 16-bit numbers are their bits. x and y do not overlap.

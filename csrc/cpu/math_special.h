@@ -18,16 +18,16 @@ RL_INLINE Vec<T> except(Mask<T> rare, Vec<T> x, Vec<T> fast, F slow) {
     return fast;
 }
 
-// The starting value of erfinv(y), a = |y|, good to 1e-8: minimax polynomials in w = -log(1 - y^2) up to 5, beyond it
-// in sqrt(w) (the variables of M. Giles, "Approximating the erfinv function", 2012).
-RL_INLINE Vec<double> erfinv_start(Vec<double> a) {
+// The starting value of erfinv(a), good to 1e-8, from w = -log(1 - a^2): minimax polynomials in w up to 5, beyond it in
+// sqrt(w) (the variables of M. Giles, "Approximating the erfinv function", 2012). Most vectors have no number beyond.
+RL_INLINE Vec<double> erfinv_start(Vec<double> a, Vec<double> w) {
     using V = Vec<double>;
-    const V w = -log((V(1.0) - a) * (V(1.0) + a)), limit = 5.0;
-    const V t = fma(fast_min(limit, w), 0.4, -1.0);
+    const V limit = 5.0, t = fma(fast_min(limit, w), 0.4, -1.0);
     const V centre =
         poly(t, 1.50140935171002402, 0.616600692086767762, -0.0261082797875794233, -0.0195735663862019046,
              0.00852592661832604984, -0.000487863944891369376, -0.00083644655725652801, 0.00029210594854028923,
              0.0000251319853085334122, -0.0000413696786895788424, 4.15979286750314166e-6, 2.91968205979045658e-6);
+    if (__builtin_expect(!any(w >= limit), 1)) return a * centre;
     constexpr double low = 2.23606797749978969641, high = 6.1;
     const V s = sqrt(fast_max(limit, w)), u = (s - V((high + low) / 2)) * V(2 / (high - low));
     const V tail =
@@ -36,6 +36,23 @@ RL_INLINE Vec<double> erfinv_start(Vec<double> a) {
              0.00118096596909782991, -0.00251069663843964573, 0.00247031802496003302, -0.000187767526775167371,
              -0.000993683959444339852, 0.000406222897107008276);
     return a * where(w < limit, centre, tail);
+}
+RL_INLINE Vec<double> erfinv_start(Vec<double> a) {
+    return erfinv_start(a, -log((Vec<double>(1.0) - a) * (Vec<double>(1.0) + a)));
+}
+// The same for erfc(x) = q, 0 < q <= 1, where q is too small for 1 - q: a series in 1/sqrt(w).
+RL_INLINE Vec<double> erfcinv_start(Vec<double> q) {
+    using V = Vec<double>;
+    const V w = -log(q * (V(2.0) - q)), limit = 36.0, r = erfinv_start(V(1.0) - q, fast_min(limit, w));
+    if (__builtin_expect(!any(w > limit), 1)) return r;
+    constexpr double middle = (1.0 / 6 + 1.0 / 28) / 2, half = (1.0 / 6 - 1.0 / 28) / 2;
+    const V s = sqrt(fast_max(limit, w)), t = (V(1.0) / s - V(middle)) * V(1 / half);
+    const V ratio = poly(t, 0.98885912616885229, -0.0111252538492811401, -0.00147474676870133751,
+                         0.000454250161535155119, -0.0000755103791014482202, 0.0000188703587421125283,
+                         -6.21401911104233807e-6, 2.45455124308139323e-6, -1.03772569502293684e-6,
+                         2.06728769443779993e-7, -5.30074446834706787e-8, 2.17467055990414806e-7,
+                         -1.19041855624313594e-7);
+    return where(w > limit, s * ratio, r);
 }
 template <class T>
 RL_INLINE Vec<T> erfinv_edges(Vec<T> y, Vec<T> r) {
@@ -93,6 +110,49 @@ RL_INLINE Vec<double> erfinv(Vec<double> y) {
     return detail::erfinv_edges(y, x - step / fma(x, step, one));
 }
 
+RL_INLINE Vec<double> erfcx(Vec<double> x) {
+    using V = Vec<double>;
+    const V a = abs(x), limit = 28.0, zero = 0.0;
+    V r = detail::erfcx_positive(fast_min(limit, a));
+    const V z = V(1.0) / (a * a);  // asymptotic series
+    const V far = detail::poly(z, 1.0, -0.5, 0.75, -1.875, 6.5625, -29.53125) / (a * V(1.77245385090551602730));
+    r = where(a > limit, far, r);
+    if (any(x < zero)) r = where(x < zero, V(2.0) * exp(x * x) - r, r);
+    return where(isnan(x), x, r);
+}
+RL_INLINE Vec<double> log_ndtr(Vec<double> x) {
+    using V = Vec<double>;
+    const V scaled = x * V(0.70710678118654752440), one = 1.0;
+    const Mask<double> low = x < -one;
+    const V near = any(!low) ? log1p(erfc(where(low, one, scaled)) * -0.5) : one;
+    if (!any(low)) return near;
+    const V tail = log(erfcx(where(low, -scaled, one)) * 0.5) - x * x * 0.5;
+    return where(low, tail, near);
+}
+
+namespace detail {
+// The inverse of the normal distribution function from a good or a final value of erfc's inverse.
+template <bool refine>
+RL_INLINE Vec<double> ndtri_by(Vec<double> p) {
+    using V = Vec<double>;
+    const V half = 0.5, one = 1.0, zero = 0.0, infinity = inf<double>;
+    const Mask<double> inside = (p > zero) & (p < one), lower = p < half;
+    const V q = where(inside, V(2.0) * where(lower, p, one - p), half);
+    V x = erfcinv_start(q);
+    if constexpr (refine) {
+        constexpr double scale = 0.886226925452758014;
+        // Newton's method: on erf in the middle, else on the logarithm of erfc, which is nearly a parabola.
+        const V scaled = erfcx_positive(x), square = x * x;
+        const V middle = (one - q - erf_small(x)) * exp(square), tail = (log(scaled) - square - log(q)) * scaled;
+        x += where(q > half, middle, tail) * scale;
+    }
+    x *= V(1.41421356237309504880);
+    const V r = where(lower, -x, x);
+    return where(inside, r, where(p == zero, -infinity, where(p == one, infinity, V(nan<double>))));
+}
+}  // namespace detail
+RL_INLINE Vec<double> ndtri(Vec<double> p) { return detail::ndtri_by<true>(p); }
+
 namespace detail {
 // A formula in double applied to floats.
 template <class F>
@@ -118,6 +178,84 @@ RL_INLINE Vec<float> lgamma(Vec<float> x) {
 RL_INLINE Vec<float> erfinv(Vec<float> y) {
     const auto formula = [](Vec<double> v) __attribute__((always_inline)) { return detail::erfinv_start(v); };
     return detail::erfinv_edges(y, detail::through_double(abs(y), formula));
+}
+RL_INLINE Vec<float> ndtri(Vec<float> p) {
+    const auto formula = [](Vec<double> v) __attribute__((always_inline)) { return detail::ndtri_by<false>(v); };
+    return detail::through_double(p, formula);
+}
+RL_INLINE Vec<float> erfcx(Vec<float> x) {
+    return detail::through_double(x, [](Vec<double> v) __attribute__((always_inline)) { return erfcx(v); });
+}
+RL_INLINE Vec<float> log_ndtr(Vec<float> x) {
+    return detail::through_double(x, [](Vec<double> v) __attribute__((always_inline)) { return log_ndtr(v); });
+}
+
+// ---- the incomplete Gamma functions
+namespace detail {
+// P by its series where x < a + 1, else Q by its continued fraction (Lentz); Abramowitz and Stegun 6.5.29 and 6.5.31.
+// Lanes that are done go on with steps too small to matter.
+RL_INLINE Vec<double> gamma_series(Vec<double> a, Vec<double> x, Mask<double> wanted, double precision) {
+    using V = Vec<double>;
+    V term = V(1.0) / a, sum = term, n = a;
+    for (int k = 1; k < 5000 && any(wanted & (term > sum * precision)); ++k) {
+        n += 1.0;
+        term *= x / n;
+        sum += term;
+    }
+    return sum;
+}
+RL_INLINE Vec<double> gamma_fraction(Vec<double> a, Vec<double> x, Mask<double> wanted, double precision) {
+    using V = Vec<double>;
+    const V one = 1.0;
+    V b = x + one - a, c = 1e300, d = one / b, h = d, change = 0.0;
+    for (int k = 1; k < 5000 && any(wanted & (abs(change - one) >= V(precision))); ++k) {
+        const V n = V(double(k)) * (a - V(double(k)));
+        b += 2.0;
+        d = one / (n * d + b);
+        c = b + n / c;
+        change = d * c;
+        h *= change;
+    }
+    return h;
+}
+template <bool lower>
+RL_INLINE Vec<double> incomplete_gamma(Vec<double> a, Vec<double> x, Vec<double> log_gamma, double precision) {
+    using V = Vec<double>;
+    const V zero = 0.0, one = 1.0;
+    const Mask<double> fraction = x >= a + one;
+    const V factor = exp(a * log(x) - x - log_gamma);
+    V p = zero, q = zero;
+    if (any(!fraction)) p = gamma_series(a, x, !fraction, precision) * factor;
+    if (any(fraction)) q = gamma_fraction(where(fraction, a, one), where(fraction, x, V(2.0)), fraction, precision) * factor;
+    return lower ? where(fraction, one - q, p) : where(fraction, q, one - p);
+}
+template <bool lower, class F>
+RL_INLINE Vec<double> gamma_ratio(Vec<double> a, Vec<double> x, F log_gamma, double precision) {
+    using V = Vec<double>;
+    const V zero = 0.0, one = 1.0, at_zero = lower ? 0.0 : 1.0, at_infinity = lower ? 1.0 : 0.0;
+    const Mask<double> plain = (a > zero) & isfinite(a) & (x > zero) & isfinite(x);
+    const V safe = where(plain, a, one);
+    const V r = incomplete_gamma<lower>(safe, where(plain, x, one), log_gamma(safe), precision);
+    if (__builtin_expect(all(plain), 1)) return r;
+    V edge = where((x == zero) | isinf(a), at_zero, V(nan<double>));
+    edge = where((a == zero) | isinf(x), where(isinf(a), V(nan<double>), at_infinity), edge);
+    const Mask<double> bad = isnan(a) | isnan(x) | (a < zero) | (x < zero) | ((a == zero) & (x == zero));
+    return where(plain, r, where(bad, V(nan<double>), edge));
+}
+}  // namespace detail
+template <bool lower>
+RL_INLINE Vec<double> incomplete_gamma(Vec<double> a, Vec<double> x) {
+    return detail::gamma_ratio<lower>(
+        a, x, [](Vec<double> v) __attribute__((always_inline)) { return lgamma(v); }, 1e-17);
+}
+template <bool lower>
+RL_INLINE Vec<float> incomplete_gamma(Vec<float> a, Vec<float> x) {
+    const auto log_gamma = [](Vec<double> v) __attribute__((always_inline)) { return detail::lgamma_for_float(v); };
+    Vec<double> a0, a1, x0, x1;
+    widen(a, a0, a1);
+    widen(x, x0, x1);
+    return narrow(detail::gamma_ratio<lower>(a0, x0, log_gamma, 1e-10),
+                  detail::gamma_ratio<lower>(a1, x1, log_gamma, 1e-10));
 }
 
 }  // namespace m

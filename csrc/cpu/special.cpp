@@ -3,39 +3,16 @@
 #include <cmath>
 #include <limits>
 
-#include "cpu/math_trig.h"
-
 namespace rl::cpu::special {
 namespace {
 
-constexpr double kPi = 3.14159265358979323846, kSqrt2 = 1.41421356237309504880, kSqrtPi = 1.77245385090551602730;
+constexpr double kPi = 3.14159265358979323846;
 constexpr double kInf = std::numeric_limits<double>::infinity(), kNan = std::numeric_limits<double>::quiet_NaN();
 
 double horner(double x, const double* c, int n) {
     double r = c[0];
     for (int i = 1; i < n; ++i) r = r * x + c[i];
     return r;
-}
-
-// Starting value of erfinv, good to single precision (M. Giles, "Approximating the erfinv function", 2012).
-double erfinv_start(double a) {
-    constexpr double centre[] = {2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087,
-                                 -0.00125372503, -0.00417768164, 0.246640727,    1.50140941};
-    constexpr double tail[] = {-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773,
-                               -0.0076224613,   0.00943887047,  1.00167406,    2.83297682};
-    const double w = -std::log((1 - a) * (1 + a));
-    return a * (w < 5 ? horner(w - 2.5, centre, 9) : horner(std::sqrt(w) - 3, tail, 9));
-}
-
-// erfc(x) = q for 0 < q < 1/2, by Newton's method on the logarithm, which is nearly a parabola.
-double erfcinv_small(double q) {
-    const double target = std::log(q);
-    double x = q > 1e-5 ? erfinv_start(1 - q) : std::sqrt(-target - 0.5 * std::log(-kPi * target));
-    for (int i = 0; i < 4; ++i) {
-        const double scaled = erfcx(x);
-        x += (std::log(scaled) - x * x - target) * kSqrtPi * scaled / 2;
-    }
-    return x;
 }
 
 }  // namespace
@@ -100,38 +77,6 @@ double polygamma(int n, double x) {
     if (n == 0) return digamma(x);
     const double magnitude = std::exp(lgamma(n + 1.0)) * zeta(n + 1.0, x);
     return n % 2 ? magnitude : -magnitude;
-}
-
-double erfcx(double x) {
-    if (x < 0) return x < -27 ? kInf : 2 * std::exp(x * x) - erfcx(-x);
-    if (x <= 28) return m::detail::erfcx_positive(Vec<double>(x))[0];
-    const double z = 1 / (x * x);  // asymptotic series
-    constexpr double series[] = {-1055.7421875, 162.421875, -29.53125, 6.5625, -1.875, 0.75, -0.5, 1.0};
-    return horner(z, series, 8) / (kSqrtPi * x);
-}
-
-double erfinv(double y) {
-    const double a = std::abs(y);
-    if (!(a < 1)) return a == 1 ? std::copysign(kInf, y) : kNan;
-    double x = erfinv_start(a);
-    for (int i = 0; i < (a < 0.999 ? 1 : 3); ++i) {  // Halley's method
-        const double error = a <= 0.5 ? std::erf(x) - a : (1 - a) - std::erfc(x);
-        const double step = error * kSqrtPi / 2 * std::exp(x * x);
-        x -= step / (1 + x * step);
-    }
-    return std::copysign(x, y);
-}
-
-double ndtri(double p) {
-    if (!(p > 0 && p < 1)) return p == 0 ? -kInf : p == 1 ? kInf : kNan;
-    if (p < 0.25) return -kSqrt2 * erfcinv_small(2 * p);
-    if (p > 0.75) return kSqrt2 * erfcinv_small(2 * (1 - p));
-    return kSqrt2 * erfinv(2 * p - 1);
-}
-
-double log_ndtr(double x) {
-    if (x < -1) return std::log(erfcx(-x / kSqrt2) / 2) - x * x / 2;
-    return std::log1p(-std::erfc(x / kSqrt2) / 2);
 }
 
 }  // namespace rl::cpu::special

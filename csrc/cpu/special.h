@@ -7,9 +7,5 @@ double lgamma(double x);  // log|Gamma(x)|, safe to call from several threads
 double digamma(double x);
 double zeta(double s, double q);  // Hurwitz: the sum of (q + k)^-s over k >= 0
 double polygamma(int n, double x);
-double erfcx(double x);  // e^(x^2) erfc(x)
-double erfinv(double x);
-double ndtri(double p);     // inverse of the normal distribution function
-double log_ndtr(double x);  // its logarithm
 
 }  // namespace rl::cpu::special

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/sparse.h"
+#include "cpu/kernels.h"
 #include "cpu/parallel.h"
 #include "ops/factory.h"
 
@@ -241,6 +242,20 @@ template <class F> static void fill_sequence(const Tensor& r, F f) {
         });
     });
 }
+// base + step * i for every i, in double (int64 for integers) and then converted.
+template <class Real, class Ramp> static void fill_ramp(const Tensor& r, DType t, Real base, Real step, Ramp ramp) {
+    char* p = r.raw();
+    int64_t size = itemsize(r.dtype());
+    cpu::parallel_for(r.numel(), 8192, [&](int64_t a, int64_t b) {
+        if (r.dtype() == t) return ramp((Real*)p + a, base, step, a, b - a);
+        Real block[1024];
+        for (int64_t i = a; i < b; i += 1024) {
+            int64_t n = std::min<int64_t>(1024, b - i);
+            ramp(block, base, step, i, n);
+            convert_run(p + i * size, r.dtype(), 1, (const char*)block, t, 1, n);
+        }
+    });
+}
 static int64_t range_length(const char* op, const Scalar& start, const Scalar& end, const Scalar& step, bool whole, int64_t extra) {
     for (auto* s : {&start, &end, &step}) check(s->im == 0, "value cannot be converted to type double without overflow");
     check(!step.equals(0), "step must be nonzero");
@@ -258,12 +273,8 @@ static int64_t range_length(const char* op, const Scalar& start, const Scalar& e
 }
 static void fill_range(const char* op, const Tensor& r, const Scalar& start, const Scalar& step) {
     check(is_range_type(r.dtype()), Err::NotImplemented, "\"", op, "_cpu\" not implemented for '", title(r.dtype()), "'");
-    if (is_integral(r.dtype())) {
-        int64_t a = start.to<int64_t>(), s = step.to<int64_t>();
-        return fill_sequence(r, [=](int64_t i, auto) { return a + i * s; });
-    }
-    double a = start.real(), s = step.real();
-    fill_sequence(r, [=](int64_t i, auto) { return a + double(i) * s; });
+    if (is_integral(r.dtype())) return fill_ramp(r, DType::Int64, start.to<int64_t>(), step.to<int64_t>(), cpu::kernels().ramp_i64);
+    fill_ramp(r, DType::Float64, start.real(), step.real(), cpu::kernels().ramp_f64);
 }
 static DType range_dtype(const Scalar& start, const Scalar& end, const Scalar& step) { return start.is_integral() && end.is_integral() && step.is_integral() ? DType::Int64 : default_dtype(); }
 
@@ -355,7 +366,12 @@ struct Linspace : Factory<Linspace, Operand, Operand, int64_t> {
     }
     static DType dtype(const Operand& start, const Operand& end, int64_t) { return points_dtype(start, end); }
     static void fill(const Tensor& r, const Operand& start, const Operand& end, int64_t) {
-        fill_points("linspace", r, end_point("linspace", "start", start), end_point("linspace", "end", end), [](auto v) { return v; });
+        Scalar a = end_point("linspace", "start", start), b = end_point("linspace", "end", end);
+        int64_t n = r.numel();
+        if (r.dtype() != DType::Float32 || n < 2) return fill_points("linspace", r, a, b, [](auto v) { return v; });
+        float low = a.to<float>(), high = b.to<float>(), step = (high - low) / float(n - 1);
+        cpu::kernels().ramp_f32(r.data<float>(), low, step, 0, n / 2);
+        cpu::kernels().ramp_f32(r.data<float>() + n / 2, high, step, n / 2 - (n - 1), n - n / 2);
     }
 };
 OP(Linspace);

@@ -29,17 +29,14 @@ void warn_sizes(const char* op, const Tensor& input, const Tensor& target) {
     if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) < 0) raise_python();
 }
 
-// ---------------------------------------------------------------- mean squared error
-// Squares are added in blocks of a fixed size, so the result does not depend on the number of threads.
-template <class T> static double sum_of_squared_differences(const T* x, const T* y, int64_t n) {
+// ---------------------------------------------------------------- mean squared and absolute error
+// Differences are added in blocks of a fixed size, so the result does not depend on the number of threads.
+template <class T> static double sum_of_differences(const T* x, const T* y, int64_t n, bool squared) {
     constexpr int64_t block = 2048;
     int64_t blocks = (n + block - 1) / block;
-    auto one = [&](int64_t b) {
-        alignas(64) T d[block];
-        int64_t at = b * block, count = std::min(block, n - at);
-        for (int64_t i = 0; i < count; i++) d[i] = x[at + i] - y[at + i];
-        return double(cpu::kernels().reduce<T>().sum_squares(d, count));
-    };
+    const auto& k = cpu::kernels().reduce<T>();
+    auto* kernel = squared ? k.sum_squared_differences : k.sum_absolute_differences;
+    auto one = [&](int64_t b) { return double(kernel(x + b * block, y + b * block, std::min(block, n - b * block))); };
     if (blocks == 1) return one(0);
     std::vector<double> parts(static_cast<size_t>(blocks));
     cpu::parallel_for(blocks, 16, [&](int64_t a, int64_t e) {
@@ -50,13 +47,13 @@ template <class T> static double sum_of_squared_differences(const T* x, const T*
     return total;
 }
 
-// The fused forward of _mse_reduced, whose struct is in pointwise_loss.cpp.
-Tensor mse_reduced_forward(const Tensor& input, const Tensor& target, bool average) {
+// The fused forwards of _mse_reduced and _l1_reduced, whose structs are in pointwise_loss.cpp.
+Tensor difference_loss(const Tensor& input, const Tensor& target, bool squared, bool average) {
     DType t = input.dtype(), compute = t == DType::Float64 ? DType::Float64 : DType::Float32;
     if (input.is_meta()) return empty({}, t, Device::Meta);
     Tensor x = cast_raw(input, compute), y = cast_raw(target, compute);
     int64_t n = x.numel();
-    double total = n == 0 ? 0.0 : compute == DType::Float64 ? sum_of_squared_differences(x.data<double>(), y.data<double>(), n) : sum_of_squared_differences(x.data<float>(), y.data<float>(), n);
+    double total = n == 0 ? 0.0 : compute == DType::Float64 ? sum_of_differences(x.data<double>(), y.data<double>(), n, squared) : sum_of_differences(x.data<float>(), y.data<float>(), n, squared);
     return scalar_tensor(Scalar(average ? total / double(n) : total), t);
 }
 

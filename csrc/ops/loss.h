@@ -12,7 +12,7 @@ Reduction reduction_of(const char* op, const std::string& text, const OptBool& s
 Tensor reduce_loss(const Tensor& loss, Reduction r);
 // A target of another shape is broadcast, with PyTorch's warning.
 void warn_sizes(const char* op, const Tensor& input, const Tensor& target);
-// Mean or sum of squared differences of two tensors of one shape, without history.
-Tensor mse_reduced_forward(const Tensor& input, const Tensor& target, bool average);
+// Mean or sum of squared or absolute differences of two tensors of one shape, without history.
+Tensor difference_loss(const Tensor& input, const Tensor& target, bool squared, bool average);
 
 }  // namespace rl

@@ -142,6 +142,21 @@ struct Silu : Activation<Silu> {
 };
 POINTWISE(Silu);
 
+struct Gate : Binary<Gate> {
+    SIG("_gate(Tensor self, Tensor gate) -> Tensor");
+    DOC("self times the sigmoid of gate.");
+    FORMS(FUNCTION);
+    static constexpr uint32_t kDtypes = kFloats;
+    using Saves = Save<In<0, 1>, In<1>>;
+    template <class V> RL_F V f(V x, V y) { return V(x * m::sigmoid(y)); }
+    static Tensor dself(Ctx& c, const Tensor& g) { return g * sigmoid(c.in<1>()); }
+    static Tensor dother(Ctx& c, const Tensor& g) {
+        Tensor s = sigmoid(c.in<1>());
+        return g * c.in<0>() * (s * (1 - s));
+    }
+};
+POINTWISE(Gate);
+
 // Gaussian error linear unit (Hendrycks and Gimpel, 2016): x times the normal distribution function, or its tanh form.
 struct GeluBackward : ActivationGrad<GeluBackward> {
     SIG("_gelu_backward(Operand grad_output, Operand self) -> Tensor");
@@ -427,7 +442,7 @@ static Tensor glu(const Tensor& x, int64_t dim) {
     check(x.dim() > 0, "glu does not support 0-dimensional tensors");
     int64_t n = x.size(dim);
     check(n % 2 == 0, "Halving dimension must be even, but dimension ", dim, " is size ", n);
-    return narrow(x, dim, 0, n / 2) * sigmoid(narrow(x, dim, n / 2, n / 2));
+    return call<Gate>(narrow(x, dim, 0, n / 2), narrow(x, dim, n / 2, n / 2));
 }
 NN(NnGlu, "nn::glu(Tensor input, int dim=-1) -> Tensor", "The first half along dim gated by the sigmoid of the second (Dauphin et al., 2017).", (const Tensor& x, int64_t dim), glu(x, dim));
 #endif

@@ -1,4 +1,4 @@
-// Rarer special functions: Bessel and Airy functions, the incomplete Gamma functions, orthogonal polynomials. They are
+// Rarer special functions: Bessel and Airy functions, the incomplete Gamma functions, orthogonal polynomials. Most are
 // computed one by one in double, by code that exists once (outside of the copies for instruction sets).
 #include "core/pointwise.h"
 #ifndef RL_ISA
@@ -10,18 +10,8 @@
 namespace rl {
 
 namespace scalar {
-double j0(double x);
-double j1(double x);
-double y0(double x);
-double y1(double x);
-double k0(double x);
-double k1(double x);
-double scaled_k0(double x);
-double scaled_k1(double x);
 double spherical_j0(double x);
 double airy_ai(double x);
-double igamma(double a, double x);
-double igammac(double a, double x);
 double chebyshev_t(double x, double n);
 double chebyshev_u(double x, double n);
 double chebyshev_v(double x, double n);
@@ -32,6 +22,14 @@ double laguerre_l(double x, double n);
 double legendre_p(double x, double n);
 }  // namespace scalar
 
+#define BESSEL(Struct, NAME, TEXT, function)                                    \
+    struct Struct : RealMath<Struct> {                                          \
+        SIG("special::" NAME "(Tensor self, *, Tensor? out=None) -> Tensor");   \
+        DOC(TEXT);                                                              \
+        FORMS(FUNCTION | OUT);                                                  \
+        template <class V> RL_F V f(V x) { return cpu::m::function(x); }        \
+    };                                                                          \
+    POINTWISE(Struct)
 #define ONE_BY_ONE(Struct, NAME, TEXT, function)                                \
     struct Struct : RealMath<Struct> {                                          \
         SIG("special::" NAME "(Tensor self, *, Tensor? out=None) -> Tensor");   \
@@ -42,14 +40,14 @@ double legendre_p(double x, double n);
         template <class V> RL_F V f(V x) { return V(scalar::function(x)); }     \
     };                                                                          \
     POINTWISE(Struct)
-ONE_BY_ONE(BesselJ0, "bessel_j0", "The Bessel function of the first kind, order 0.", j0);
-ONE_BY_ONE(BesselJ1, "bessel_j1", "The Bessel function of the first kind, order 1.", j1);
-ONE_BY_ONE(BesselY0, "bessel_y0", "The Bessel function of the second kind, order 0.", y0);
-ONE_BY_ONE(BesselY1, "bessel_y1", "The Bessel function of the second kind, order 1.", y1);
-ONE_BY_ONE(BesselK0, "modified_bessel_k0", "The modified Bessel function of the second kind, order 0.", k0);
-ONE_BY_ONE(BesselK1, "modified_bessel_k1", "The modified Bessel function of the second kind, order 1.", k1);
-ONE_BY_ONE(ScaledBesselK0, "scaled_modified_bessel_k0", "exp(x) * modified_bessel_k0(x).", scaled_k0);
-ONE_BY_ONE(ScaledBesselK1, "scaled_modified_bessel_k1", "exp(x) * modified_bessel_k1(x).", scaled_k1);
+BESSEL(BesselJ0, "bessel_j0", "The Bessel function of the first kind, order 0.", bessel_j0);
+BESSEL(BesselJ1, "bessel_j1", "The Bessel function of the first kind, order 1.", bessel_j1);
+BESSEL(BesselY0, "bessel_y0", "The Bessel function of the second kind, order 0.", bessel_y0);
+BESSEL(BesselY1, "bessel_y1", "The Bessel function of the second kind, order 1.", bessel_y1);
+BESSEL(BesselK0, "modified_bessel_k0", "The modified Bessel function of the second kind, order 0.", bessel_k0);
+BESSEL(BesselK1, "modified_bessel_k1", "The modified Bessel function of the second kind, order 1.", bessel_k1);
+BESSEL(ScaledBesselK0, "scaled_modified_bessel_k0", "exp(x) * modified_bessel_k0(x).", scaled_bessel_k0);
+BESSEL(ScaledBesselK1, "scaled_modified_bessel_k1", "exp(x) * modified_bessel_k1(x).", scaled_bessel_k1);
 ONE_BY_ONE(SphericalBesselJ0, "spherical_bessel_j0", "sin(x) / x, and 1 at 0.", spherical_j0);
 ONE_BY_ONE(AiryAi, "airy_ai", "The Airy function Ai.", airy_ai);
 
@@ -76,16 +74,15 @@ POLYNOMIAL(HermiteHe, "hermite_polynomial_he", "The probabilists' Hermite polyno
 POLYNOMIAL(LaguerreL, "laguerre_polynomial_l", "The Laguerre polynomial of degree n.", scalar::laguerre_l(x, n));
 POLYNOMIAL(LegendreP, "legendre_polynomial_p", "The Legendre polynomial of degree n.", scalar::legendre_p(x, n));
 
-#define INCOMPLETE_GAMMA(Struct, NAME, ALIAS, TEXT, function, sign)                                                              \
+#define INCOMPLETE_GAMMA(Struct, NAME, ALIAS, TEXT, lower, sign)                                                                 \
     struct Struct : Binary<Struct> {                                                                                             \
         SIG(NAME "(Tensor self, Tensor other, *, Tensor? out=None) -> Tensor");                                                  \
         DOC(TEXT);                                                                                                               \
         ALIASES(ALIAS);                                                                                                          \
         using Saves = Save<In<0>, In<1>>;                                                                                        \
         static constexpr uint32_t kDtypes = kFloats;                                                                             \
-        static constexpr bool kVector = false;                                                                                   \
         static constexpr int64_t kGrain = 1024;                                                                                  \
-        template <class V> RL_F V f(V a, V x) { return V(scalar::function(a, x)); }                                              \
+        template <class V> RL_F V f(V a, V x) { return cpu::m::incomplete_gamma<lower>(a, x); }                                  \
         DSELF(no_order_derivative());                                                                                            \
         DOTHER(mul(mul(g, sign), exp(sub(sub(mul(sub(c.in<0>(), 1), log(c.in<1>())), c.in<1>()), log_gamma(c.in<0>())))));       \
     };                                                                                                                           \
@@ -94,8 +91,8 @@ POLYNOMIAL(LegendreP, "legendre_polynomial_p", "The Legendre polynomial of degre
 [[noreturn]] static Tensor no_order_derivative() { raise(Err::NotImplemented, "the derivative for 'igamma: input' is not implemented"); }
 static Tensor log_gamma(const Tensor& a);
 #endif
-INCOMPLETE_GAMMA(Igamma, "igamma", "special::gammainc", "The regularized lower incomplete Gamma function P(self, other).", igamma, 1);
-INCOMPLETE_GAMMA(Igammac, "igammac", "special::gammaincc", "The regularized upper incomplete Gamma function Q(self, other).", igammac, -1);
+INCOMPLETE_GAMMA(Igamma, "igamma", "special::gammainc", "The regularized lower incomplete Gamma function P(self, other).", true, 1);
+INCOMPLETE_GAMMA(Igammac, "igammac", "special::gammaincc", "The regularized upper incomplete Gamma function Q(self, other).", false, -1);
 
 #ifndef RL_ISA
 // As a constant: the derivative with respect to a does not exist here anyway.
@@ -111,26 +108,6 @@ static Tensor log_gamma(const Tensor& a) {
 namespace scalar {
 constexpr double kPi = 3.14159265358979323846, kNan = __builtin_nan("");
 
-double j0(double x) { return ::j0(x); }
-double j1(double x) { return ::j1(x); }
-double y0(double x) { return x < 0 ? kNan : ::y0(x); }
-double y1(double x) { return x < 0 ? kNan : ::y1(x); }
-// K of orders 0 and 1 for large x, without its factor exp(-x): Abramowitz and Stegun 9.7.2.
-static double scaled_k_tail(double mu, double x) {
-    double term = 1, sum = 1;
-    for (int k = 1; k < 12; k++) sum += term *= (mu - (2 * k - 1) * (2 * k - 1)) / (8 * k * x);
-    return std::sqrt(kPi / (2 * x)) * sum;
-}
-static double modified_k(int order, double x, bool scaled) {
-    if (std::isnan(x) || x < 0) return kNan;
-    if (x == 0) return INFINITY;
-    if (x > 100) return scaled_k_tail(4.0 * order, x) * (scaled ? 1 : std::exp(-x));
-    return std::cyl_bessel_k(order, x) * (scaled ? std::exp(x) : 1);
-}
-double k0(double x) { return modified_k(0, x, false); }
-double k1(double x) { return modified_k(1, x, false); }
-double scaled_k0(double x) { return modified_k(0, x, true); }
-double scaled_k1(double x) { return modified_k(1, x, true); }
 double spherical_j0(double x) { return std::isinf(x) ? 0 : std::abs(x) < 1e-8 ? 1 : std::sin(x) / x; }
 // Abramowitz and Stegun 10.4.14 and 10.4.15
 double airy_ai(double x) {
@@ -141,35 +118,6 @@ double airy_ai(double x) {
     if (x == 0) return 0.355028053887817239;
     return std::sqrt(-x) / 2 * (std::cyl_bessel_j(1.0 / 3, z) - std::cyl_neumann(1.0 / 3, z) / std::sqrt(3.0));
 }
-
-// P by its series where x < a + 1, else Q by its continued fraction (Lentz); Abramowitz and Stegun 6.5.29 and 6.5.31.
-static double gamma_factor(double a, double x) { return std::exp(a * std::log(x) - x - cpu::special::lgamma(a)); }
-static double lower_series(double a, double x) {
-    double term = 1 / a, sum = term;
-    for (int k = 1; k < 5000 && std::abs(term) > std::abs(sum) * 1e-17; k++) sum += term *= x / (a + k);
-    return sum * gamma_factor(a, x);
-}
-static double upper_fraction(double a, double x) {
-    double b = x + 1 - a, c = 1e300, d = 1 / b, h = d;
-    for (int k = 1; k < 5000; k++) {
-        double n = k * (a - k);
-        b += 2;
-        d = 1 / (n * d + b);
-        c = b + n / c;
-        h *= d * c;
-        if (std::abs(d * c - 1) < 1e-16) break;
-    }
-    return h * gamma_factor(a, x);
-}
-static double incomplete(double a, double x, bool lower) {
-    if (std::isnan(a) || std::isnan(x) || a < 0 || x < 0 || (a == 0 && x == 0)) return kNan;
-    if (a == 0 || std::isinf(x)) return std::isinf(a) ? kNan : lower;
-    if (x == 0 || std::isinf(a)) return !lower;
-    if (x < a + 1) return lower ? lower_series(a, x) : 1 - lower_series(a, x);
-    return lower ? 1 - upper_fraction(a, x) : upper_fraction(a, x);
-}
-double igamma(double a, double x) { return incomplete(a, x, true); }
-double igammac(double a, double x) { return incomplete(a, x, false); }
 
 // ---------------------------------------------------------------- polynomials by their recurrences; 0 for n < 0
 // p0, p1 and p(k+1) = next(k, pk, p(k-1))

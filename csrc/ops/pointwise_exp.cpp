@@ -170,6 +170,16 @@ struct Hypot : Binary<Hypot> {
 };
 POINTWISE(Hypot);
 
+// The parts of frexp, both as floats. Loops only, no operators.
+struct Mantissa : RealMath<Mantissa> {
+    template <class V> RL_F V f(V x) { return mantissa(x); }
+};
+struct Exponent : RealMath<Exponent> {
+    template <class V> RL_F V f(V x) { return exponent(x); }
+};
+KERNELS(Mantissa);
+KERNELS(Exponent);
+
 #ifndef RL_ISA
 Tensor exp(const Tensor& a) { return call<Exp>(a); }
 Tensor log(const Tensor& a) { return call<Log>(a); }
@@ -197,7 +207,7 @@ struct Ldexp : Composite<Ldexp> {
     SIG("ldexp.Tensor(Tensor self, Tensor other, *, Tensor? out=None) -> Tensor");
     DOC("self * 2 ** other.");
     FORMS(FUNCTION | METHOD | INPLACE | OUT);
-    static Tensor forward(const Tensor& self, const Tensor& other) { return mul(self, pow(Scalar(2.0), other)); }
+    static Tensor forward(const Tensor& self, const Tensor& other) { return mul(self, call<Exp2>(other)); }
 };
 OP(Ldexp);
 
@@ -210,10 +220,11 @@ struct Frexp : Op<Frexp> {
         check(self.is_floating(), "torch.frexp() only supports floating-point dtypes");
         Tensor mantissa = empty_preserved(self, self.dtype()), exponent = empty_preserved(self, DType::Int32);
         if (self.is_meta()) return {mantissa, exponent};
-        Tensor x = cast_raw(self, DType::Float64), m = empty(self.sizes(), DType::Float64), e = empty(self.sizes(), DType::Int32);
-        for (int64_t i = 0; i < x.numel(); i++) m.data<double>()[i] = std::frexp(x.data<double>()[i], e.data<int32_t>() + i);
-        copy_raw(mantissa, m);
-        copy_raw(exponent, e);
+        DType t = self.dtype() == DType::Float64 ? DType::Float64 : DType::Float32;
+        Tensor x = resolve(self);
+        const LoopInput in = loop_input(x, x.sizes());
+        run_pointwise(kernels_of<Mantissa>()->fn[int(t)], mantissa, &in, 1, t, t, nullptr, 8192);
+        run_pointwise(kernels_of<Exponent>()->fn[int(t)], exponent, &in, 1, t, t, nullptr, 8192);
         return {mantissa, exponent};
     }
     static Grads backward(Ctx& c, const Grads& g) {

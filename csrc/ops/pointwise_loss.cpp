@@ -110,13 +110,13 @@ struct BinaryCrossEntropyLogits : Binary<BinaryCrossEntropyLogits> {
 POINTWISE(BinaryCrossEntropyLogits);
 
 #ifndef RL_ISA
-// ---------------------------------------------------------------- the squared error, fused
+// ---------------------------------------------------------------- squared and absolute errors, fused
 struct MseReduced : Op<MseReduced> {
     SIG("_mse_reduced(Tensor input, Tensor target, int reduction) -> Tensor");
     DOC("Mean (1) or sum (2) of the squared differences of two tensors of one shape and float dtype.");
     FORMS(FUNCTION);
     using Saves = Save<In<0>, In<1>>;
-    static Tensor forward(const Tensor& input, const Tensor& target, int64_t reduction) { return mse_reduced_forward(input, target, reduction == int64_t(Reduction::Mean)); }
+    static Tensor forward(const Tensor& input, const Tensor& target, int64_t reduction) { return difference_loss(input, target, true, reduction == int64_t(Reduction::Mean)); }
     static Grads backward(Ctx& c, const Tensor& g) {
         Tensor x = c.in<0>();
         double scale = c.arg<2>() == int64_t(Reduction::Mean) ? 2.0 / double(std::max<int64_t>(x.numel(), 1)) : 2.0;
@@ -128,6 +128,27 @@ struct MseReduced : Op<MseReduced> {
     }
 };
 OP(MseReduced);
+struct L1Reduced : Op<L1Reduced> {
+    SIG("_l1_reduced(Tensor input, Tensor target, int reduction) -> Tensor");
+    DOC("Mean (1) or sum (2) of the absolute differences of two tensors of one shape and float dtype.");
+    FORMS(FUNCTION);
+    using Saves = Save<In<0>, In<1>>;
+    static Tensor forward(const Tensor& input, const Tensor& target, int64_t reduction) { return difference_loss(input, target, false, reduction == int64_t(Reduction::Mean)); }
+    static Grads backward(Ctx& c, const Tensor& g) {
+        Tensor x = c.in<0>(), scaled = c.arg<2>() == int64_t(Reduction::Mean) ? g / double(std::max<int64_t>(x.numel(), 1)) : g;
+        Grads r(2);
+        Tensor d = scaled * sign(sub(x, c.in<1>()));
+        if (c.needs<0>()) r[0] = d;
+        if (c.needs<1>()) r[1] = neg(d);
+        return r;
+    }
+};
+OP(L1Reduced);
+
+// May the loss be computed together with its mean or sum?
+static bool fusible(const Tensor& x, const Tensor& y, const Tensor& weight, Reduction r) {
+    return r != Reduction::None && !weight && is_floating(x.dtype()) && x.dtype() == y.dtype() && x.sizes() == y.sizes();
+}
 
 static Tensor weighted(const Tensor& loss, const Tensor& weight) { return weight ? mul(loss, weight) : loss; }
 
@@ -137,8 +158,7 @@ struct MseLoss : Composite<MseLoss> {
     FORMS(FUNCTION);
     static Tensor forward(const Tensor& x, const Tensor& y, const OptBool& average, const OptBool& reduce, const std::string& text, const Tensor& weight) {
         Reduction r = reduction_of("mse_loss", text, average, reduce);
-        bool fused = r != Reduction::None && !weight && is_floating(x.dtype()) && x.dtype() == y.dtype() && x.sizes() == y.sizes();
-        if (fused) return call<MseReduced>(x, y, int64_t(r));
+        if (fusible(x, y, weight, r)) return call<MseReduced>(x, y, int64_t(r));
         warn_sizes("mse_loss", x, y);
         Tensor loss = square(sub(x, y));
         if (!weight || r != Reduction::Mean) return reduce_loss(weighted(loss, weight), r);
@@ -153,6 +173,7 @@ struct L1Loss : Composite<L1Loss> {
     FORMS(FUNCTION);
     static Tensor forward(const Tensor& x, const Tensor& y, const OptBool& average, const OptBool& reduce, const std::string& text, const Tensor& weight) {
         Reduction r = reduction_of("l1_loss", text, average, reduce);
+        if (fusible(x, y, weight, r)) return call<L1Reduced>(x, y, int64_t(r));
         warn_sizes("l1_loss", x, y);
         Tensor loss = abs(sub(x, y));
         if (!weight || r != Reduction::Mean) return reduce_loss(weighted(loss, weight), r);

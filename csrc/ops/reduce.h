@@ -120,6 +120,8 @@ template <class T> struct SumOf : Fold<AddStep, T, Wide<T>> {
             return r;
         } else if constexpr (std::is_same_v<T, bool>) return cpu::kernels().count_nonzero(reinterpret_cast<const uint8_t*>(x), n);
         else if constexpr (has_kernels<T>) return n < kShortRow ? Base::row(x, n) : cpu::kernels().reduce<T>().sum(x, n);
+        else if constexpr (std::is_same_v<T, int64_t>) return cpu::kernels().sum_i64(x, n);
+        else if constexpr (std::is_same_v<T, int32_t>) return cpu::kernels().sum_i32(x, n);
         else return Base::row(x, n);
     }
     static void columns(Acc* y, const T* x, int64_t rows, int64_t n, int64_t stride) {
@@ -138,6 +140,7 @@ template <class T> struct SmallSumOf {
     using Next = SumOf<float>;
     static constexpr int64_t kBlock = 2048;
     static float row(const T* x, int64_t n) {
+        if constexpr (std::is_same_v<T, BFloat16>) return cpu::kernels().sum_bf16(reinterpret_cast<const uint16_t*>(x), n);
         float wide[kBlock];
         double total = 0;
         for (int64_t i = 0; i < n; i += kBlock) {

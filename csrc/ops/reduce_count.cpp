@@ -1,4 +1,6 @@
 // Reductions that count or multiply: prod, all, any, count_nonzero, and the sums that leave NaN out.
+#include <cstring>
+
 #include "ops/reduce.h"
 
 namespace rl {
@@ -122,16 +124,27 @@ template <class T, bool All> struct TruthOf {
             return All;
         }
     }
+    // Eight bools at a time; other types are converted before.
     static void columns(bool* y, const T* x, int64_t rows, int64_t n, int64_t stride) {
         std::fill(y, y + n, All);
-        for (int64_t r = 0; r < rows; r++, x += stride)
-            for (int64_t i = 0; i < n; i++) y[i] = All ? y[i] & (x[i] != T(0)) : y[i] | (x[i] != T(0));
+        for (int64_t r = 0; r < rows; r++, x += stride) {
+            int64_t i = 0;
+            if constexpr (std::is_same_v<T, bool>)
+                for (; i + 8 <= n; i += 8) {
+                    uint64_t a, b;
+                    std::memcpy(&a, y + i, 8), std::memcpy(&b, x + i, 8);
+                    a = All ? a & b : a | b;
+                    std::memcpy(y + i, &a, 8);
+                }
+            for (; i < n; i++) y[i] = All ? y[i] & (x[i] != T(0)) : y[i] | (x[i] != T(0));
+        }
     }
     static bool merge(bool a, bool b) { return Step::step(a, b); }
     static bool identity() { return All; }
 };
 template <bool All> static Tensor truth(const Tensor& self, uint64_t mask, bool keepdim) {
-    Tensor x = to_compute(self);
+    bool whole = (mask + 1) >> self.dim();
+    Tensor x = whole || self.dtype() == DType::Bool ? to_compute(self) : cast_raw(self, DType::Bool);
     Tensor r = dispatch_compute(x.dtype(), [&](auto tag) { return reduce_tensor<TruthOf<typename decltype(tag)::type, All>>(x, mask, keepdim); });
     return self.dtype() == DType::UInt8 ? cast_raw(r, DType::UInt8) : r;
 }
@@ -140,7 +153,7 @@ template <bool All> static Tensor truth_dims(const Tensor& self, const OptDims& 
         Tensor t = cast_raw(self, DType::Bool);
         return self.dtype() == DType::UInt8 ? cast_raw(t, DType::UInt8) : t.is(self) ? clone_raw(t) : t;
     }
-    return truth<All>(self, reduced_dims(dim.value_or(Dims()), self.dim()), keepdim);
+    return truth<All>(self, dim ? reduced_dims(*dim, self.dim()) : reduced_dims({}, self.dim()), keepdim);
 }
 
 struct AllOf : Op<AllOf> {
@@ -237,14 +250,39 @@ struct CountNonzero : Op<CountNonzero> {
 OP(CountNonzero);
 
 // ---------------------------------------------------------------- without NaN
-struct Nansum : Composite<Nansum> {
+template <class T> struct NumbersOf {
+    using In = T;
+    using Acc = T;
+    using Next = SumOf<T>;
+    static T row(const T* x, int64_t n) { return cpu::kernels().reduce<T>().sum_numbers(x, n); }
+    static void columns(T* y, const T* x, int64_t rows, int64_t n, int64_t stride) {
+        std::fill(y, y + n, T(0));
+        for (int64_t r = 0; r < rows; r++, x += stride)
+            for (int64_t i = 0; i < n; i++) y[i] += x[i] == x[i] ? x[i] : T(0);
+    }
+    static T merge(T a, T b) { return a + b; }
+    static T identity() { return 0; }
+};
+
+struct Nansum : Op<Nansum> {
     SIG("nansum(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None, Tensor? out=None) -> Tensor");
     DOC("Sum over dim, or of all, NaN counting as zero.");
+    static constexpr bool kCastsOut = true;
     FORMS(FUNCTION | METHOD | OUT);
+    using Saves = Save<In<0>>;
     static Tensor forward(const Tensor& self, const OptDims& dim, bool keepdim, const OptDType& dtype) {
         check(!self.is_complex(), "nansum on CPU does not support complex inputs");
-        Tensor x = self.is_floating() ? masked_fill(self, isnan(self), Scalar(0)) : self;
-        return sum(x, dim.value_or(Dims()), keepdim, dtype);
+        InKernel guard;
+        if (!self.is_floating() || (dtype && !is_floating(*dtype))) return sum(self, dim.value_or(Dims()), keepdim, dtype);
+        DType t = dtype.value_or(self.dtype());
+        Tensor x = t == DType::Float64 ? cast_raw(self, t) : to_compute(self);
+        uint64_t mask = reduced_dims(dim.value_or(Dims()), self.dim());
+        Tensor r = x.dtype() == DType::Float64 ? reduce_tensor<NumbersOf<double>>(x, mask, keepdim) : reduce_tensor<NumbersOf<float>>(x, mask, keepdim);
+        return cast_raw(r, t);
+    }
+    static Grads backward(Ctx& c, const Tensor& g) {
+        Tensor x = c.in<0>(), whole = restore_dims(g, c.arg<1>().value_or(Dims()), x.dim(), c.arg<2>());
+        return {to(mul(expand(whole, x.sizes()), logical_not(isnan(x))), x.dtype())};
     }
 };
 OP(Nansum);

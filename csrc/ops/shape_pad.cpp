@@ -1,11 +1,74 @@
 // Padding: with a constant, or with values of the tensor itself.
 #include <algorithm>
+#include <cstring>
+#include <vector>
 
 #include "core/iterate.h"
 #include "core/op.h"
 #include "core/ops.h"
+#include "cpu/kernels.h"
+#include "cpu/parallel.h"
 
 namespace rl {
+
+// Where the places of a padded dimension take their values from: the index in a dimension of size n, or -1 for none.
+// Circular padding repeats what cutting leaves.
+static std::vector<int64_t> pad_places(const std::string& mode, int64_t n, int64_t before, int64_t behind) {
+    std::vector<int64_t> r(size_t(before + n + behind));
+    int64_t first = std::max<int64_t>(-before, 0), left = n - first - std::max<int64_t>(-behind, 0);
+    for (int64_t i = 0; i < int64_t(r.size()); i++) {
+        int64_t at = i - before;
+        if (mode == "constant") at = at < 0 || at >= n ? -1 : at;
+        else if (mode == "reflect") at = at < 0 ? -at : at >= n ? 2 * (n - 1) - at : at;
+        else if (mode == "replicate") at = std::clamp<int64_t>(at, 0, n - 1);
+        else at = first + ((i - std::max<int64_t>(before, 0)) % left + left) % left;
+        r[size_t(i)] = at;
+    }
+    return r;
+}
+
+// One row: its places before and behind the part that is copied as it stands are taken one by one.
+template <class T> static void pad_row(T* to, const T* from, const std::vector<int64_t>& places, int64_t head, int64_t tail, const T& value) {
+    auto one = [&](int64_t i) { to[i] = places[size_t(i)] < 0 ? value : from[places[size_t(i)]]; };
+    for (int64_t i = 0; i < head; i++) one(i);
+    if (tail > head) std::memcpy(to + head, from + places[size_t(head)], size_t(tail - head) * sizeof(T));
+    for (int64_t i = tail; i < int64_t(places.size()); i++) one(i);
+}
+
+// Fills the contiguous r from the contiguous x by rows; value stands where a dimension has no place for an index.
+template <class T> static void pad_rows(const Tensor& r, const Tensor& x, const Dims& pad, const std::string& mode, const T& value) {
+    int64_t ndim = r.dim();
+    std::vector<std::vector<int64_t>> places;
+    for (int64_t d = 0; d < ndim; d++) {
+        size_t k = size_t(2 * (ndim - 1 - d));
+        places.push_back(k < pad.size() ? pad_places(mode, x.sizes()[d], pad[k], pad[k + 1]) : pad_places(mode, x.sizes()[d], 0, 0));
+    }
+    const auto& last = places.back();
+    int64_t before = pad[0], n = x.sizes().back(), width = r.sizes().back();
+    int64_t head = std::clamp<int64_t>(before, 0, width), tail = std::clamp<int64_t>(before + n, head, width);
+    T* out = reinterpret_cast<T*>(r.raw());
+    const T* in = reinterpret_cast<const T*>(x.raw());
+    cpu::parallel_for(r.numel() / width, std::max<int64_t>(1, kGrain / width), [&](int64_t a, int64_t b) {
+        for (int64_t row = a; row < b; row++) {
+            int64_t from = 0, rest = row;
+            bool outside = false;
+            for (int64_t d = ndim - 1; d-- > 0; rest /= r.sizes()[d]) {
+                int64_t at = places[size_t(d)][size_t(rest % r.sizes()[d])];
+                outside |= at < 0;
+                from += at * x.strides()[d];
+            }
+            if (outside) cpu::kernels().fill(out + row * width, &value, int(sizeof(T)), width);
+            else pad_row(out + row * width, in + from, last, head, tail, value);
+        }
+    });
+}
+static void pad_into(const Tensor& r, const Tensor& x, const Dims& pad, const std::string& mode, const Scalar& value) {
+    Tensor plain = contiguous(x);
+    dispatch(r.dtype(), [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        pad_rows<T>(r, plain, pad, mode, value.to<T>());
+    });
+}
 
 struct ConstantPad : Op<ConstantPad> {
     SIG("constant_pad_nd(Tensor self, int[] pad, Scalar value=0) -> Tensor");
@@ -21,7 +84,11 @@ struct ConstantPad : Op<ConstantPad> {
             check(sizes[d] >= 0, "The input size ", self.sizes()[d], ", plus negative padding ", pad[2 * k], " and ", pad[2 * k + 1], " resulted in a negative output size, which is invalid. Check dimension ", d, " of your input.");
         }
         Tensor r = make(self, sizes);
-        if (r.is_meta()) return r;
+        if (r.is_meta() || r.numel() == 0) return r;
+        if (!pad.empty() && self.numel() > 0 && self.is_contiguous() && r.is_contiguous()) {
+            pad_into(r, self, pad, "constant", value);
+            return r;
+        }
         fill_raw(r, value);
         // the part of self that stays, and its place in the result
         Tensor s = resolve(self);
@@ -50,18 +117,10 @@ struct ConstantPad : Op<ConstantPad> {
 };
 OP(ConstantPad);
 
-// The index that each place of a padded dimension takes its value from. Circular padding repeats what cutting leaves.
 static Tensor pad_indices(const std::string& mode, int64_t n, int64_t before, int64_t behind) {
     Tensor r = empty(Dims{before + n + behind}, DType::Int64);
-    int64_t* p = r.data<int64_t>();
-    int64_t first = std::max<int64_t>(-before, 0), left = n - first - std::max<int64_t>(-behind, 0);
-    for (int64_t i = 0; i < r.numel(); i++) {
-        int64_t at = i - before;
-        if (mode == "reflect") at = at < 0 ? -at : at >= n ? 2 * (n - 1) - at : at;
-        else if (mode == "replicate") at = std::clamp<int64_t>(at, 0, n - 1);
-        else at = first + ((i - std::max<int64_t>(before, 0)) % left + left) % left;
-        p[i] = at;
-    }
+    std::vector<int64_t> places = pad_places(mode, n, before, behind);
+    std::copy(places.begin(), places.end(), r.data<int64_t>());
     return r;
 }
 
@@ -72,11 +131,11 @@ struct PadEdge : Op<PadEdge> {
     FORMS(FUNCTION);
     using Saves = Save<In<0>>;
     static Tensor forward(const Tensor& self, const Dims& pad, const std::string& mode) {
-        NoGrad guard;
-        Tensor r = self;
-        for (size_t k = 0; k < pad.size() / 2; k++)
-            if (pad[2 * k] || pad[2 * k + 1]) r = index_select(r, self.dim() - 1 - int64_t(k), pad_indices(mode, self.sizes()[self.dim() - 1 - int64_t(k)], pad[2 * k], pad[2 * k + 1]));
-        return r.is(self) ? clone_raw(self) : r;
+        Dims sizes = self.sizes();
+        for (size_t k = 0; k < pad.size() / 2; k++) sizes[self.dim() - 1 - int64_t(k)] += pad[2 * k] + pad[2 * k + 1];
+        Tensor r = empty(sizes, self.dtype(), self.device());
+        if (!r.is_meta() && r.numel()) pad_into(r, self, pad, mode, Scalar(0));
+        return r;
     }
     struct Backward : Op<Backward> {
         SIG("_pad_edge_backward(Tensor grad_output, Tensor self, int[] pad, str mode) -> Tensor");
