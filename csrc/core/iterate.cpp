@@ -106,9 +106,14 @@ void convert_run(char* dst, DType dt, int64_t ds, const char* src, DType st, int
 }
 
 Dims broadcast_strides(const Tensor& t, Ints sizes) {
+    check(t.sizes().size() <= sizes.size(), "a tensor of shape ", t.sizes(), " cannot be expanded to the shape ", sizes);
     Dims r(sizes.size());
     size_t skip = sizes.size() - t.sizes().size();
-    for (size_t i = 0; i < t.sizes().size(); i++) r[skip + i] = t.sizes()[i] == 1 && sizes[skip + i] != 1 ? 0 : t.strides()[i];
+    for (size_t i = 0; i < t.sizes().size(); i++) {
+        int64_t from = t.sizes()[i], to = sizes[skip + i];
+        check(from == to || from == 1, "a tensor of shape ", t.sizes(), " cannot be expanded to the shape ", sizes);
+        r[skip + i] = from == 1 && to != 1 ? 0 : t.strides()[i];
+    }
     return r;
 }
 

@@ -416,8 +416,7 @@ OP(Eye);
 OP(EyeM);
 
 // Row and column of every element on and below (or above) a diagonal, row by row.
-template <bool Upper> static Dims columns_of(int64_t row, int64_t col, int64_t offset, int64_t i) {
-    (void)row;
+template <bool Upper> static Dims columns_of(int64_t col, int64_t offset, int64_t i) {
     int64_t from = Upper ? std::clamp<int64_t>(i + offset, 0, col) : 0;
     int64_t to = Upper ? col : std::clamp<int64_t>(i + offset + 1, 0, col);
     return {from, to};
@@ -425,18 +424,20 @@ template <bool Upper> static Dims columns_of(int64_t row, int64_t col, int64_t o
 template <bool Upper> static Dims indices_shape(int64_t row, int64_t col, int64_t offset) {
     check(row >= 0, "row must be non-negative, got", row);
     check(col >= 0, "col must be non-negative, got", col);
-    int64_t n = 0;
-    for (int64_t i = 0; i < row; i++) {
-        Dims c = columns_of<Upper>(row, col, offset, i);
-        n += c[1] - c[0];
-    }
-    return {2, n};
+    // Below the diagonal: row i has i + offset + 1 of the col elements, at least none and at most all of them.
+    offset = std::clamp(offset, -row, col);
+    int64_t first = std::clamp<int64_t>(-offset, 0, row), full = std::clamp<int64_t>(col - offset - (Upper ? 0 : 1), first, row), partial = full - first;
+    __int128 below = __int128(partial) * (first + offset + (Upper ? 0 : 1)) + __int128(partial) * (partial - 1) / 2 + __int128(row - full) * col;
+    __int128 n = Upper ? __int128(row) * col - below : below;
+    check(n <= INT64_MAX / 16, Err::Runtime, "the indices of a triangle of ", row, " x ", col, " elements are more than memory can hold");
+    return {2, int64_t(n)};
 }
 template <bool Upper> static void fill_indices(const Tensor& r, int64_t row, int64_t col, int64_t offset) {
     Tensor t = r.dtype() == DType::Int64 ? r : empty(r.sizes(), DType::Int64);
     int64_t *rows = t.data<int64_t>(), *cols = rows + t.sizes()[1];
-    for (int64_t i = 0; i < row; i++) {
-        Dims c = columns_of<Upper>(row, col, offset, i);
+    int64_t* end = cols;
+    for (int64_t i = 0; i < row && rows < end; i++) {
+        Dims c = columns_of<Upper>(col, offset, i);
         for (int64_t j = c[0]; j < c[1]; j++) *rows++ = i, *cols++ = j;
     }
     if (!t.is(r)) copy_raw(r, t);

@@ -68,6 +68,7 @@ struct MaskedScale : Op<MaskedScale> {
               title(mask.dtype()));
         check(same(g.sizes(), mask.sizes()), "native_dropout_backward: the gradient's shape ", g.sizes(),
               " differs from the mask's ", mask.sizes());
+        if (!mask.is_meta() && !is_non_overlapping_and_dense(mask)) return forward(g, contiguous(mask), scale);
         Tensor r = empty_strided(mask.sizes(), mask.strides(), g.dtype(), g.device());
         if (r.is_meta()) return r;
         Tensor x = resolve(g);

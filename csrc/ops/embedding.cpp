@@ -36,6 +36,7 @@ int64_t wrapped_padding(const OptInt& padding, int64_t rows) {
 
 // Rows whose norm is larger than max_norm are scaled down to it, in place.
 void renormalize(const Tensor& weight, const Tensor& indices, double max_norm, double norm_type) {
+    check(weight.dim() == 2, "Expected 2-dimensional tensor, but got ", weight.dim(), "-dimensional tensor for argument #1 'self' (while checking arguments for embedding_renorm_)");
     check(!tls.modes && !weight->wrapper, Err::NotImplemented, "embedding: max_norm changes the weight in place, which a function transform can't follow");
     Tensor at = rows_of(indices, weight.sizes()[0]), values = cast_raw(weight, DType::Float64);
     int64_t d = weight.sizes()[1];
@@ -74,7 +75,10 @@ struct EmbeddingBackward : Op<EmbeddingBackward> {
     FORMS(FUNCTION);
     using Saves = Save<In<1>>;
     static Tensor forward(const Tensor& g, const Tensor& indices, int64_t num_weights, int64_t padding, bool by_frequency) {
+        check_indices("embedding_backward", indices);
+        check(g.dim() >= 1 && num_weights >= 0, "embedding_dense_backward: grad_output must have a last dimension, and num_weights not be negative");
         int64_t d = g.size(-1);
+        check(g.numel() == indices.numel() * d, "embedding_dense_backward: grad_output of shape ", g.sizes(), " does not have a row for each of indices of shape ", indices.sizes());
         Dims sizes{num_weights, d};
         if (g.is_meta()) return empty(sizes, g.dtype(), Device::Meta);
         Tensor at = rows_of(indices, num_weights), y = contiguous(g);

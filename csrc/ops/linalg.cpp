@@ -527,6 +527,8 @@ OP(Inv);
 RL_OLD_NAME(InverseOld, "inverse(Tensor self, *, Tensor? out=None) -> Tensor", "Inverse of a square matrix.", Tensor, call<Inv>(self));
 
 Tensor solve(const Tensor& a, const Tensor& b) {
+    check_lapack_type("linalg.solve", a);
+    check(a.dtype() == b.dtype(), "linalg.solve: Expected A and B to have the same dtype, but found A of type ", title(a.dtype()), " and B of type ", title(b.dtype()), " instead");
     check_common_batch("linalg.solve", a, b);
     return std::get<0>(call<SolveRaw>(a, b));
 }

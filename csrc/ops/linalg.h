@@ -110,4 +110,5 @@ Tensor product_m(const Tensor& a, const Tensor& b);            // matmul
 inline Tensor column(const Tensor& v) { return unsqueeze(v, -1); }
 inline Tensor row(const Tensor& v) { return unsqueeze(v, -2); }
 
+Tensor cumprod(const Tensor& a, int64_t dim);  // scan.cpp
 }  // namespace rl

@@ -1,6 +1,5 @@
 // Products of vectors of three numbers, and matrices of powers.
-#include "core/op.h"
-#include "core/ops.h"
+#include "ops/linalg.h"
 
 namespace rl {
 
@@ -50,10 +49,9 @@ struct Vander : Composite<Vander> {
         Tensor t = is_integral(x.dtype()) || x.dtype() == DType::Bool ? to(x, DType::Int64) : x;
         Dims column = t.dim() ? t.sizes() : Dims{1};
         column.push_back(1);
-        Tensor base = reshape(t, column);
-        Tensors powers{ones(column, t.dtype(), t.device()), base};
-        for (int64_t i = 2; i < n; i++) powers.push_back(mul(powers.back(), base));
-        return cat(powers, int64_t(-1));
+        Dims repeated = column;
+        repeated[repeated.size() - 1] = n - 1;
+        return cat({ones(column, t.dtype(), t.device()), cumprod(expand(reshape(t, column), repeated), -1)}, int64_t(-1));
     }
 };
 OP(Vander);

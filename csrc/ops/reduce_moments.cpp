@@ -15,7 +15,10 @@ struct MergedMoments {
     using Acc = Moments;
     using Next = MergedMoments;
     static Moments merge(Moments a, const Moments& b) {
+        bool finite = std::isfinite(a.mean) && std::isfinite(b.mean);
+        double infinite = a.mean + b.mean;
         cpu::merge_moments(a.n, a.mean, a.squares, b.n, b.mean, b.squares);
+        if (!finite) a.mean = infinite;
         return a;
     }
     static Moments row(const Moments* x, int64_t n) {
@@ -57,7 +60,7 @@ template <class T> struct MomentsOf {
                 }
             }
             for (int64_t i = 0; i < n; i++) {  // sum is what the rounding of the mean left
-                double off = double(sum.data[i]) / double(m);
+                double off = std::isfinite(mean.data[i]) ? double(sum.data[i]) / double(m) : 0;
                 y[i] = merge(y[i], {double(m), double(mean.data[i]) + off, double(squares.data[i]) - off * off * double(m)});
             }
         }

@@ -158,6 +158,7 @@ struct Cumprod : Op<Cumprod> {
     }
 };
 OP(Cumprod);
+Tensor cumprod(const Tensor& a, int64_t dim) { return call<Cumprod>(a, dim, OptDType()); }
 
 // ---------------------------------------------------------------- logcumsumexp
 struct Logcumsumexp : Op<Logcumsumexp> {

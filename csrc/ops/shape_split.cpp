@@ -142,6 +142,7 @@ static Tensors split_at(const Tensor& self, const Dims& indices, int64_t dim) {
 }
 static Tensors split_evenly(const Tensor& self, int64_t sections, int64_t dim) {
     check(sections > 0, "number of sections must be larger than 0, got ", sections);
+    check(sections < int64_t(1) << 30, "tensor_split: ", sections, " views are more than memory can hold");
     int64_t n = self.size(dim), at = 0;
     Tensors r;
     for (int64_t i = 0; i < sections; i++) {

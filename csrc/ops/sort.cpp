@@ -173,6 +173,7 @@ static ValuesIndices topk_raw(const Tensor& self, int64_t k, int64_t dim, bool l
     check(k >= 0 && k <= (self.dim() ? self.sizes()[d] : 1), "selected index k out of range (topk: k = ", k, " for a dimension of ", self.dim() ? self.sizes()[d] : 1, ")");
     Dims sizes = self.sizes();
     if (self.dim()) sizes[d] = k;
+    else k = 1;  // the one element, also of none
     if (self.is_meta() || product(sizes) == 0) return {empty(sizes, self.dtype(), self.device()), empty(sizes, DType::Int64, self.device())};
     Tensor x = to_compute(self);
     Lanes l = lanes(x, d);
