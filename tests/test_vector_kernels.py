@@ -166,3 +166,39 @@ def test_short_rows_are_copied_in_place() -> None:
     assert np.array_equal(t.repeat_interleave(2, 2).numpy(), x.repeat(2, 2))
     assert np.array_equal(t.permute(1, 0, 2).contiguous().numpy(), x.transpose(1, 0, 2))
     assert np.array_equal(t[:, ::2, 1:4].double().numpy(), x[:, ::2, 1:4].astype("float64"))
+
+
+@pytest.mark.parametrize("name", ["int32", "int64"])
+def test_integer_division_is_numpys(name: str) -> None:
+    rng = np.random.default_rng(0)
+    small = rng.integers(-50, 50, 5000)
+    large = rng.integers(-(2**31) + 1, 2**31, 5000) if name == "int32" else rng.integers(-(2**63) + 1, 2**63 - 1, 5000)
+    whole = np.concatenate([small, large, small * 7]).astype(name)
+    by = np.concatenate([rng.permutation(whole[:5000]), rng.permutation(whole[5000:10000]), whole[:5000]])
+    by[by == 0] = 3
+    x, y = torch.from_numpy(whole), torch.from_numpy(by)
+    assert np.array_equal((x // y).numpy(), whole // by)
+    assert np.array_equal((x % y).numpy(), whole % by)
+    for number in (7, -7):
+        assert np.array_equal((x // number).numpy(), whole // number)
+        assert np.array_equal((x % number).numpy(), whole % number)
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        x // torch.zeros_like(x)
+
+
+def test_clamp_in_place_keeps_its_tensor_and_its_gradient() -> None:
+    x = torch.arange(-5.0, 6.0)
+    assert x.clamp_(-2, 3) is x and x.tolist() == [-2.0] * 4 + [-1.0, 0.0, 1.0, 2.0] + [3.0] * 3
+    assert x.clip_(max=torch.tensor(0.5)).max().item() == 0.5
+    leaf = torch.arange(-5.0, 6.0).requires_grad_()
+    (leaf * 1).clamp_(min=-2.0).sum().backward()
+    assert leaf.grad.tolist() == [0.0] * 3 + [1.0] * 8
+    with pytest.raises(RuntimeError, match="At least one of 'min' or 'max' must not be None"):
+        x.clamp_()
+
+
+def test_gelu_is_the_normal_distribution() -> None:
+    special = pytest.importorskip("scipy.special")
+    x = np.concatenate([np.linspace(-12, 12, 4001), [1e30, -1e30, np.inf]]).astype("float32")
+    got = torch.nn.functional.gelu(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(got, x * special.ndtr(x.astype("float64")), rtol=1e-6, atol=1e-6)

@@ -305,28 +305,36 @@ static bool copy_transposed(const Geometry& g, char* dst, const char* src, int64
     return true;
 }
 
-// Rows too short for a call each: for every place in the row, that place of many rows at once.
+// Rows too short for a call each: for every place in the row, that place of many rows at once, along the longest of the
+// other dimensions.
 static bool copy_short_rows(const Geometry& g, char* dst, DType dt, const char* src, DType st) {
-    size_t n = g.sizes.size();
-    if (n < 2 || g.sizes[n - 1] > 8 || g.sizes[n - 2] < 16) return false;
+    size_t n = g.sizes.size(), along = 0;
+    if (n < 2 || g.sizes[n - 1] > 8) return false;
+    for (size_t d = 1; d + 1 < n; d++)
+        if (g.sizes[d] >= g.sizes[along]) along = d;
+    if (g.sizes[along] < 16) return false;
     constexpr int64_t most = 1024;  // rows, so that what is written stays in the cache
-    int64_t row = g.sizes[n - 1], rows = g.sizes[n - 2], parts = (rows + most - 1) / most;
+    int64_t row = g.sizes[n - 1], rows = g.sizes[along], parts = (rows + most - 1) / most;
     int64_t dsize = itemsize(dt), ssize = itemsize(st);
     Geometry outer;
     outer.n = 2;
-    outer.sizes = Dims(Ints(g.sizes).first(n - 2));
-    for (int k = 0; k < 2; k++) outer.strides[k] = Dims(Ints(g.strides[k]).first(n - 2));
+    for (size_t d = 0; d + 1 < n; d++) {
+        if (d == along) continue;
+        outer.sizes.push_back(g.sizes[d]);
+        for (int k = 0; k < 2; k++) outer.strides[k].push_back(g.strides[k][d]);
+    }
     if (n == 2) {
         outer.sizes.push_back(1);
         for (int k = 0; k < 2; k++) outer.strides[k].push_back(0);
     }
+    int64_t to_next = g.strides[0][along], from_next = g.strides[1][along];
     cpu::parallel_for(product(outer.sizes) * parts, std::max<int64_t>(1, kGrain / (row * std::min(rows, most))), [&](int64_t a, int64_t b) {
         for (int64_t i = a; i < b; i++) {
             Cursor c(outer, i / parts);
             int64_t first = i % parts * most, count = std::min(most, rows - first);
-            int64_t to = c.at[0] + first * g.strides[0][n - 2], from = c.at[1] + first * g.strides[1][n - 2];
+            int64_t to = c.at[0] + first * to_next, from = c.at[1] + first * from_next;
             for (int64_t j = 0; j < row; j++)
-                convert_run(dst + (to + j * g.strides[0][n - 1]) * dsize, dt, g.strides[0][n - 2], src + (from + j * g.strides[1][n - 1]) * ssize, st, g.strides[1][n - 2], count);
+                convert_run(dst + (to + j * g.strides[0][n - 1]) * dsize, dt, to_next, src + (from + j * g.strides[1][n - 1]) * ssize, st, from_next, count);
         }
     });
     return true;

@@ -222,15 +222,15 @@ RL_INLINE Vec<double> pow_positive(Vec<double> x, Vec<double> y) {
     const V e_low = product_error(y, log_sum, e) + y * log_low;
     return exp_of_sum(clamp_exp(e), where(abs(e) < V(800.0), e_low, V(0.0)));
 }
-// The same for floats. In double, polynomials of the accuracy of 2^-35 are enough.
-RL_INLINE Vec<double> pow_for_float(Vec<double> x, Vec<double> y) {
+// The logarithm of a normal number to 2^-35, and a power for floats by it.
+RL_INLINE Vec<double> log_for_float(Vec<double> x) {
     using V = Vec<double>;
     const LogParts<double> p = log_split(x);
     const V s = p.f / (p.f + V(2.0)), z = s * s;
     const V series = poly(z, 0.666666656371304695, 0.400003372471801128, 0.285371681695002499, 0.235849842637253937);
-    const V e = y * fma(p.k, V(0.693147180559945309), fma(s * z, series, s + s));
-    return exp_for_float(e);
+    return fma(p.k, V(0.693147180559945309), fma(s * z, series, s + s));
 }
+RL_INLINE Vec<double> pow_for_float(Vec<double> x, Vec<double> y) { return exp_for_float(y * log_for_float(x)); }
 RL_INLINE Vec<float> pow_positive(Vec<float> x, Vec<float> y) {
     Vec<double> x0, x1, y0, y1;
     widen(x, x0, x1);

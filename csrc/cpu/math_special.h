@@ -38,7 +38,7 @@ RL_INLINE Vec<double> erfinv_start(Vec<double> a, Vec<double> w) {
     return a * where(w < limit, centre, tail);
 }
 RL_INLINE Vec<double> erfinv_start(Vec<double> a) {
-    return erfinv_start(a, -log((Vec<double>(1.0) - a) * (Vec<double>(1.0) + a)));
+    return erfinv_start(a, -log_for_float((Vec<double>(1.0) - a) * (Vec<double>(1.0) + a)));
 }
 // The same for erfc(x) = q, 0 < q <= 1, where q is too small for 1 - q: a series in 1/sqrt(w).
 RL_INLINE Vec<double> erfcinv_start(Vec<double> q) {

@@ -1,6 +1,7 @@
 // Arithmetic of two and three operands.
 #include "core/iterate.h"
 #include "core/pointwise.h"
+#include "cpu/kernels.h"
 
 namespace rl {
 using namespace cpu;
@@ -99,6 +100,34 @@ struct Div : Binary<Div> {
 };
 POINTWISE(Div);
 
+// The quotient rounded down, or the remainder with the divisor's sign, of int64 numbers below 2^52 by division in double,
+// which vectors have: the quotient is at most one off. 0 where the divisor is 0. The divisor may be one number (`step` 0).
+template <bool Quotient> RL_F void divide_small(int64_t* o, const int64_t* a, const int64_t* b, int64_t step, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t x = a[i], y = b[i * step];
+        int64_t q = int64_t(double(x) / (y == 0 ? 1.0 : double(y)));
+        int64_t r = x - q * y;
+        const bool off = ((r ^ y) < 0) & (r != 0);
+        o[i] = y == 0 ? 0 : Quotient ? q - off : off ? r + y : r;
+    }
+}
+template <class O, bool Quotient> RL_F bool divide_blocks(void* out, const void* const* in, int64_t n, unsigned scalars) {
+    if (scalars & 1) return false;
+    constexpr int64_t block = 1024;
+    int64_t* o = static_cast<int64_t*>(out);
+    const int64_t *a = static_cast<const int64_t*>(in[0]), *b = static_cast<const int64_t*>(in[1]);
+    for (int64_t i = 0; i < n; i += block) {
+        const int64_t m = n - i < block ? n - i : block;
+        uint64_t large = 0;
+        for (int64_t j = i; j < i + m; j++) large |= uint64_t(a[j] ^ (a[j] >> 63));
+        if (large >> 52)
+            for (int64_t j = i; j < i + m; j++) o[j] = O::f(a[j], b[scalars ? 0 : j]);
+        else if (scalars) divide_small<Quotient>(o + i, a + i, b, 0, m);
+        else divide_small<Quotient>(o + i, a + i, b + i, 1, m);
+    }
+    return true;
+}
+
 // Division of integers by zero raises; the kernels give 0 there.
 struct DivisorRules {
     static void check_divisor(const Operand& b, DType common);
@@ -112,6 +141,11 @@ struct FloorDivide : DivisorRules, Binary<FloorDivide> {
     using DivisorRules::validate;
     static constexpr uint32_t kDtypes = kInts | kFloats;
     template <class V> RL_F V f(V a, V b) { return floor_divide(a, b); }
+    template <class T> RL_F bool run(void* out, const void* const* in, int64_t n, unsigned scalars)
+        requires std::is_same_v<T, int64_t>
+    {
+        return divide_blocks<FloorDivide, true>(out, in, n, scalars);
+    }
     DSELF(zeros_like(g));
     DOTHER(zeros_like(g));
 };
@@ -139,6 +173,11 @@ struct Remainder : DivisorRules, Binary<Remainder> {
     using Saves = Save<In<0, 1>, In<1, 1>>;
     static constexpr uint32_t kDtypes = kInts | kFloats;
     template <class V> RL_F V f(V a, V b) { return remainder(a, b); }
+    template <class T> RL_F bool run(void* out, const void* const* in, int64_t n, unsigned scalars)
+        requires std::is_same_v<T, int64_t>
+    {
+        return divide_blocks<Remainder, false>(out, in, n, scalars);
+    }
     DSELF(g);
     DOTHER(mul(neg(g), call<FloorDivide>(held<0>(c), c.in<1>())));
 };
@@ -216,9 +255,9 @@ void DivisorRules::check_divisor(const Operand& b, DType common) {
     if (!is_integral(common)) return;
     check(b.tensor || !b.scalar.equals(0), "ZeroDivisionError");
     if (!b.tensor || b.tensor->is_meta() || (*b.tensor)->wrapper) return;
-    Tensor d = cast_raw(*b.tensor, DType::Int64);
-    const int64_t* p = d.data<int64_t>();
-    for (int64_t i = 0; i < d.numel(); i++) check(p[i] != 0, "ZeroDivisionError");
+    Tensor d = b.tensor->dim() ? cast_raw(*b.tensor, DType::Bool) : Tensor();
+    bool whole = d ? cpu::kernels().all(d.data<uint8_t>(), d.numel()) : !item(*b.tensor).equals(0);
+    check(whole, "ZeroDivisionError");
 }
 
 struct DivMode : Composite<DivMode> {

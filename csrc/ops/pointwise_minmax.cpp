@@ -111,7 +111,7 @@ struct ClampTensor : Composite<ClampTensor> {
     SIG("clamp.Tensor(Tensor self, Tensor? min=None, Tensor? max=None, *, Tensor? out=None) -> Tensor");
     DOC("self limited to min .. max, elementwise.");
     ALIASES("clip");
-    FORMS(FUNCTION | METHOD | INPLACE | OUT);
+    FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, const Tensor& min, const Tensor& max) {
         check(min || max, kNoBounds);
         return !max ? call<ClampMin>(self, min) : !min ? call<ClampMax>(self, max) : call<ClampBoth>(self, min, max);
@@ -123,10 +123,33 @@ struct ClampScalar : Composite<ClampScalar> {
     SIG("clamp(Tensor self, Scalar? min=None, Scalar? max=None, *, Tensor? out=None) -> Tensor");
     DOC("self limited to min .. max.");
     ALIASES("clip");
-    FORMS(FUNCTION | METHOD | INPLACE | OUT);
+    FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, const OptScalar& min, const OptScalar& max) { return clamp(self, min, max); }
 };
 OP(ClampScalar);
+
+// In place: written at once where the general way would compute a result and copy it.
+struct ClampTensorInPlace : Composite<ClampTensorInPlace> {
+    SIG("clamp_.Tensor(Tensor(a!) self, Tensor? min=None, Tensor? max=None) -> Tensor(a!)");
+    DOC("Limits self to min .. max, elementwise.");
+    ALIASES("clip_");
+    static Tensor forward(const Tensor& self, const Tensor& min, const Tensor& max) {
+        check(min || max, kNoBounds);
+        return !max ? call_inplace<ClampMin>(self, min) : !min ? call_inplace<ClampMax>(self, max) : call_inplace<ClampBoth>(self, min, max);
+    }
+};
+OP(ClampTensorInPlace);
+
+struct ClampScalarInPlace : Composite<ClampScalarInPlace> {
+    SIG("clamp_(Tensor(a!) self, Scalar? min=None, Scalar? max=None) -> Tensor(a!)");
+    DOC("Limits self to min .. max.");
+    ALIASES("clip_");
+    static Tensor forward(const Tensor& self, const OptScalar& min, const OptScalar& max) {
+        check(min || max, kNoBounds);
+        return !max ? call_inplace<ClampMin>(self, *min) : !min ? call_inplace<ClampMax>(self, *max) : call_inplace<ClampBoth>(self, *min, *max);
+    }
+};
+OP(ClampScalarInPlace);
 
 Tensor clamp(const Tensor& a, const OptScalar& min, const OptScalar& max) {
     check(min || max, kNoBounds);

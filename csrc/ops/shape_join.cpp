@@ -65,24 +65,40 @@ struct Cat : Op<Cat> {
         for (auto& t : ts) plain &= t.is_contiguous() && t.dtype() == out.dtype() && !t.lazy();
         int64_t at = 0, size = itemsize(out.dtype());
         int64_t outer = product(Ints(out.sizes()).first(size_t(d))), inner = product(Ints(out.sizes()).subspan(size_t(d + 1))) * size;
-        int64_t row = inner * out.sizes()[d];
+        if (plain && outer > 1) return fill_rows(out.raw(), ts, d, outer, inner);
         for (auto& t : ts) {
-            if (skipped(t) || t.numel() == 0) {
-                if (!skipped(t)) at += t.sizes()[d];
-                continue;
-            }
+            if (skipped(t) || t.numel() == 0) continue;
             int64_t n = t.sizes()[d];
             if (plain) {
                 char* to = out.raw() + at * inner;
                 const char* from = t.raw();
-                int64_t bytes = n * inner;
-                if (outer == 1) cpu::parallel_for(bytes, 1 << 19, [&](int64_t a, int64_t b) { std::memcpy(to + a, from + a, size_t(b - a)); });
-                else cpu::parallel_for(outer, std::max<int64_t>(1, (1 << 18) / bytes), [&](int64_t a, int64_t b) {
-                    for (int64_t i = a; i < b; i++) std::memcpy(to + i * row, from + i * bytes, size_t(bytes));
-                });
+                cpu::parallel_for(n * inner, 1 << 19, [&](int64_t a, int64_t b) { std::memcpy(to + a, from + a, size_t(b - a)); });
             } else copy_raw(alias(out, t.sizes(), out.strides(), out->offset + at * out.strides()[d]), resolve(t));
             at += n;
         }
+    }
+    // Row by row, so that the result is written from its beginning to its end.
+    static void fill_rows(char* out, const Tensors& ts, int64_t d, int64_t outer, int64_t inner) {
+        struct Part {
+            const char* from;
+            int64_t bytes;
+        };
+        std::vector<Part> parts;
+        int64_t row = 0;
+        for (auto& t : ts) {
+            if (skipped(t) || t.numel() == 0) continue;
+            parts.push_back({t.raw(), t.sizes()[d] * inner});
+            row += parts.back().bytes;
+        }
+        cpu::parallel_for(outer, std::max<int64_t>(1, (1 << 18) / std::max<int64_t>(row, 1)), [&](int64_t a, int64_t b) {
+            for (int64_t i = a; i < b; i++) {
+                char* to = out + i * row;
+                for (const Part& p : parts) {
+                    std::memcpy(to, p.from + i * p.bytes, size_t(p.bytes));
+                    to += p.bytes;
+                }
+            }
+        });
     }
     static Grads backward(Ctx& c, const Tensor& g) {
         Grads r(c.edges.size());

@@ -49,14 +49,18 @@ template <class T> static void pad_rows(const Tensor& r, const Tensor& x, const 
     T* out = reinterpret_cast<T*>(r.raw());
     const T* in = reinterpret_cast<const T*>(x.raw());
     cpu::parallel_for(r.numel() / width, std::max<int64_t>(1, kGrain / width), [&](int64_t a, int64_t b) {
+        std::vector<int64_t> index(size_t(ndim), 0);
+        int64_t rest = a;
+        for (size_t d = size_t(ndim - 1); d-- > 0; rest /= r.sizes()[d]) index[d] = rest % r.sizes()[d];
         for (int64_t row = a; row < b; row++) {
-            int64_t from = 0, rest = row;
+            int64_t from = 0;
             bool outside = false;
-            for (int64_t d = ndim - 1; d-- > 0; rest /= r.sizes()[d]) {
-                int64_t at = places[size_t(d)][size_t(rest % r.sizes()[d])];
+            for (size_t d = size_t(ndim - 1); d-- > 0;) {
+                int64_t at = places[d][size_t(index[d])];
                 outside |= at < 0;
                 from += at * x.strides()[d];
             }
+            for (size_t d = size_t(ndim - 1); d-- > 0 && ++index[d] == r.sizes()[d];) index[d] = 0;
             if (outside) cpu::kernels().fill(out + row * width, &value, int(sizeof(T)), width);
             else pad_row(out + row * width, in + from, last, head, tail, value);
         }
