@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pathlib
+import re
 import sys
 import types
 from collections.abc import Iterator
@@ -54,7 +55,7 @@ def entry(name: str, value: object) -> str:
     if not callable(value):
         return f"- `{name}`  \n  " + " ".join(text.split("\n\n")[0].split())
     try:
-        signature = str(inspect.signature(value)).replace("rushlight.", "").replace("'", "")
+        signature = re.sub(r" at 0x[0-9a-f]+", "", str(inspect.signature(value))).replace("rushlight.", "").replace("'", "")
     except (TypeError, ValueError):
         signature = ""
     return f"- `{name}{signature}`  \n  " + " ".join(text.split("\n\n")[0].split())

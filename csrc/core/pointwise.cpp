@@ -69,6 +69,8 @@ static Scalar rounded(const Scalar& s, DType t) {
 }
 static bool loses_bits(DType from, DType common) { return is_reduced(common) && from != common && itemsize(from) > 1; }
 
+void check_fits(const Scalar& v, DType t);  // ops/create.cpp
+
 Tensor pointwise_slow(const PointwiseSpec& spec, const Operand* in, const Scalar* params, const Tensor& out, bool inplace) {
     const OpInfo& op = **spec.op;
     int n = spec.n_in;
@@ -114,7 +116,10 @@ Tensor pointwise_slow(const PointwiseSpec& spec, const Operand* in, const Scalar
         loop[k] = loop_input(held[k], sizes);
     }
     alignas(16) char packed[8 * 16];
-    for (int p = 0; p < spec.n_params; p++) store_scalar(params[p], compute, packed + p * itemsize(compute));
+    for (int p = 0; p < spec.n_params; p++) {
+        if (is_integral(compute) && compute == common) check_fits(params[p], compute);
+        store_scalar(params[p], compute, packed + p * itemsize(compute));
+    }
     PointwiseFn fn = spec.table->fn[int(compute)];
     if (target.lazy()) {
         Tensor fresh = empty(sizes, target.dtype());

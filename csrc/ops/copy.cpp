@@ -5,6 +5,7 @@
 #include "core/op.h"
 #include "core/ops.h"
 #include "core/sparse.h"
+#include "ops/factory.h"
 
 namespace rl {
 
@@ -158,6 +159,7 @@ struct Fill : Op<Fill> {
         check(!value.tensor || value.tensor->dim() == 0, "fill_ only supports 0-dimension value tensor but got tensor with ", value.tensor ? value.tensor->dim() : 0, " dimensions.");
         if (out.is_meta()) return;
         Scalar s = value.tensor ? item(*value.tensor) : value.scalar;
+        if (!value.tensor) check_fits(s, out.dtype());
         if (!out.lazy()) return fill_raw(out, s);
         Copy::copy_values(out, scalar_tensor(s, out.dtype()));
     }

@@ -47,7 +47,7 @@ template <class T> static bool fits(const Scalar& v) {
 }
 void check_fits(const Scalar& v, DType t) {
     bool ok = dispatch(t, [&](auto tag) { return fits<typename decltype(tag)::type>(v); });
-    check(ok, "value cannot be converted to type ", name(t), " without overflow");
+    check(ok, "value cannot be converted to type ", name(t), is_integral(t) && t != DType::Bool ? "_t" : "", " without overflow");
 }
 
 // ---------------------------------------------------------------- constants

@@ -67,6 +67,7 @@ struct Im2col : Op<Im2col> {
     DOC("Windows of images (N, C, H, W) as columns: (N, C * kernel, blocks).");
     FORMS(FUNCTION);
     static Tensor forward(const Tensor& self, const Dims& kernel, const Dims& dilation, const Dims& padding, const Dims& stride) {
+        check(self.dim() == 4, "im2col: expected a 4D input (N, C, H, W), but got input of size ", self.sizes());
         FoldShape s = fold_shape(Ints(self.sizes()).subspan(2), kernel, dilation, padding, stride);
         check(s.blocks[0] > 0 && s.blocks[1] > 0, "Given input with spatial size (", s.image[0], ", ", s.image[1], "), kernel_size=(", s.kernel[0], ", ", s.kernel[1], "), dilation=(", s.dilation[0], ", ", s.dilation[1], "), padding=(", s.padding[0], ", ", s.padding[1],
               "), calculated shape of the array of sliding blocks as (", s.blocks[0], ", ", s.blocks[1], "), but its components must be at least one.");
@@ -94,6 +95,7 @@ struct Col2im : Op<Col2im> {
     DOC("Columns (N, C * kernel, blocks) added up to images (N, C, H, W) at the places of their windows.");
     FORMS(FUNCTION);
     static Tensor forward(const Tensor& self, const Dims& output, const Dims& kernel, const Dims& dilation, const Dims& padding, const Dims& stride) {
+        check(self.dim() == 3, "col2im: expected a 3D input (N, C * kernel, blocks), but got input of size ", self.sizes());
         check(output.size() == 2, "It is expected output_size equals to 2, but got size ", output.size());
         FoldShape s = fold_shape(output, kernel, dilation, padding, stride);
         int64_t window = s.kernel[0] * s.kernel[1], blocks = s.blocks[0] * s.blocks[1], area = s.image[0] * s.image[1];

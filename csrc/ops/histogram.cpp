@@ -25,6 +25,7 @@ struct Edges {
 };
 // n equal bins from low to high with the rounding of element type t.
 static Edges even_edges(double low, double high, int64_t n, DType t) {
+    empty(Dims{n + 1}, DType::Float64);  // refuses what memory can't hold
     Edges e{{}, true};
     double step = (high - low) / double(n);
     for (int64_t i = 0; i <= n; i++) {

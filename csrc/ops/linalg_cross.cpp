@@ -44,6 +44,7 @@ struct Vander : Composite<Vander> {
     DOC("Powers 0 .. N - 1 (default: as many as numbers) of each number along the last dimension, in a new last one.");
     FORMS(FUNCTION);
     static Tensor forward(const Tensor& x, const OptInt& N) {
+        check(x.dtype() != DType::Bool, "linalg.vander supports floating point, complex, and integer tensors, but got Bool");
         int64_t n = N ? *N : x.dim() ? x.size(-1) : 1;
         check(n > 1, "N must be greater than 1. (linalg.vander: N is ", n, ")");
         Tensor t = is_integral(x.dtype()) || x.dtype() == DType::Bool ? to(x, DType::Int64) : x;

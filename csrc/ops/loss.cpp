@@ -297,6 +297,8 @@ struct KlDiv : Composite<KlDiv> {
     DOC("Kullback-Leibler divergence of target from log-probabilities input (Kullback and Leibler, 1951); 'batchmean' is its definition.");
     FORMS(FUNCTION);
     static Tensor forward(const Tensor& input, const Tensor& target, const OptBool& average, const OptBool& reduce, const std::string& text, bool log_target) {
+        check(!input.is_complex() && !target.is_complex(), "kl_div: Complex inputs not supported.");
+        check(is_floating(input.dtype()) && is_floating(target.dtype()), "kl_div: Integral inputs not supported. (input is ", name(input.dtype()), ", target ", name(target.dtype()), ")");
         bool batch = text == "batchmean" && !average && !reduce;
         Reduction r = batch ? Reduction::Sum : reduction_of("kl_div", text, average, reduce);
         if (text == "mean" && !average && !reduce &&

@@ -140,6 +140,7 @@ struct Mvlgamma : Composite<Mvlgamma> {
     FORMS(FUNCTION | METHOD | INPLACE | OUT);
     static Tensor forward(const Tensor& self, int64_t p) {
         check(p >= 1, "p has to be greater than or equal to 1 (mvlgamma)");
+        check(p < int64_t(1) << 24, "mvlgamma: p = ", p, " terms for each element are more than can be computed");
         Tensor x = is_inexact(self.dtype()) ? self : to(self, default_dtype());
         Tensor total = call<Lgamma>(x);
         for (int64_t j = 1; j < p; j++) total = add(total, call<Lgamma>(sub(x, double(j) / 2)));

@@ -59,7 +59,11 @@ static Tensors slices(const Tensor& self, int64_t dim) {
 static Tensor squeezed(const Tensor& self, const Dims& dims) {
     Tensor r = self;
     uint64_t drop = 0;
-    for (int64_t d : dims) drop |= uint64_t(1) << wrap_dim(d, self.dim());
+    for (int64_t d : dims) {
+        int64_t w = wrap_dim(d, self.dim());
+        check(!(drop >> w & 1), "dim ", w, " appears multiple times in the list of dims (squeeze_copy)");
+        drop |= uint64_t(1) << w;
+    }
     for (int64_t d = self.dim() - 1; d >= 0; d--)
         if (drop >> d & 1) r = squeeze(r, d);
     return r;

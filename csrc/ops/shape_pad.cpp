@@ -8,6 +8,7 @@
 #include "core/ops.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
+#include "ops/factory.h"
 
 namespace rl {
 
@@ -67,6 +68,7 @@ template <class T> static void pad_rows(const Tensor& r, const Tensor& x, const 
     });
 }
 static void pad_into(const Tensor& r, const Tensor& x, const Dims& pad, const std::string& mode, const Scalar& value) {
+    check_fits(value, r.dtype());
     Tensor plain = contiguous(x);
     dispatch(r.dtype(), [&](auto tag) {
         using T = typename decltype(tag)::type;

@@ -4,6 +4,7 @@
 #include "core/iterate.h"
 #include "core/op.h"
 #include "core/ops.h"
+#include "ops/linalg.h"
 
 namespace rl {
 
@@ -243,14 +244,10 @@ struct Vander : Composite<Vander> {
         int64_t columns = n.value_or(x.numel());
         check(columns >= 0, "N must be non-negative. (vander)");
         DType t = is_inexact(x.dtype()) ? x.dtype() : DType::Int64;
-        Tensors powers;
-        for (Tensor p = ones(x.sizes(), t, x.device()); int64_t(powers.size()) < columns;) {
-            powers.push_back(p);
-            p = powers.size() == 1 ? to(x, t) : mul(p, x);
-        }
-        if (powers.empty()) return empty(Dims{x.numel(), 0}, t, x.device());
-        if (!increasing) std::reverse(powers.begin(), powers.end());
-        return stack(powers, -1);
+        if (columns == 0) return empty(Dims{x.numel(), 0}, t, x.device());
+        Tensor first = ones(Dims{x.numel(), 1}, t, x.device());
+        Tensor powers = columns == 1 ? first : cat({first, cumprod(expand(unsqueeze(to(x, t), 1), Dims{x.numel(), columns - 1}), 1)}, 1);
+        return increasing ? powers : flip(powers, Dims{1});
     }
 };
 OP(Vander);

@@ -1,5 +1,6 @@
 // Taking tensors apart: splits, chunks, slices along a dimension. All results are views of the argument.
 #include <algorithm>
+#include <numeric>
 
 #include "core/op.h"
 #include "core/ops.h"
@@ -120,6 +121,8 @@ struct UnsafeSplitSizes : Composite<UnsafeSplitSizes> {
     SIG("unsafe_split_with_sizes(Tensor self, int[] split_sizes, int dim=0) -> Tensor[]");
     DOC("As split_with_sizes; the parts may be changed in place.");
     static Tensors forward(const Tensor& self, const Dims& sizes, int64_t dim) {
+        check(self.dim() > 0, "split expects at least a 1-dimensional tensor");
+        check(std::accumulate(sizes.begin(), sizes.end(), int64_t(0)) == self.size(dim), "split_with_sizes expects split_sizes to sum exactly to ", self.size(dim), " (input tensor's size at dimension ", dim, "), but got split_sizes=", sizes);
         Tensors r;
         for (int64_t n = 0; int64_t v : sizes) r.push_back(narrow(self, dim, n, v)), n += v;
         return r;

@@ -170,6 +170,7 @@ template <class T> static void top_of_row(const T* x, int64_t n, int64_t k, bool
 static ValuesIndices topk_raw(const Tensor& self, int64_t k, int64_t dim, bool largest, bool in_order) {
     int64_t d = wrap_dim(dim, self.dim());
     check(!self.is_complex(), " topk does not support complex dtypes on CPU");
+    check(self.dtype() != DType::Bool, "topk does not support bool dtypes on CPU");
     check(k >= 0 && k <= (self.dim() ? self.sizes()[d] : 1), "selected index k out of range (topk: k = ", k, " for a dimension of ", self.dim() ? self.sizes()[d] : 1, ")");
     Dims sizes = self.sizes();
     if (self.dim()) sizes[d] = k;

@@ -115,6 +115,7 @@ OP(BucketizeScalar);
 static Tensor isin_raw(const Tensor& elements, const Tensor& test, bool invert) {
     for (const Tensor* t : {&elements, &test})
         check(!t->is_complex() && t->dtype() != DType::Bool, "Unsupported input type encountered for isin(): ", title(t->dtype()));
+    for (auto* t : {&elements, &test}) check(!t->is_complex(), "Unsupported input type encountered for isin(): ", title(t->dtype()));
     if (elements.is_meta() || test.is_meta()) return empty(elements.sizes(), DType::Bool, Device::Meta);
     DType type = compute_type(promote(elements.dtype(), test.dtype()));
     Tensor x = cast_raw(elements, type), y = cast_raw(test, type), r = empty(elements.sizes(), DType::Bool);
