@@ -202,3 +202,21 @@ def test_gelu_is_the_normal_distribution() -> None:
     x = np.concatenate([np.linspace(-12, 12, 4001), [1e30, -1e30, np.inf]]).astype("float32")
     got = torch.nn.functional.gelu(torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(got, x * special.ndtr(x.astype("float64")), rtol=1e-6, atol=1e-6)
+
+
+def test_nll_loss_in_one_pass_is_its_definition() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(9, 5)), rng.integers(0, 5, 9)
+    y[3] = -100
+    kept = y != -100
+    for view in (torch.from_numpy(x), torch.from_numpy(x.T.copy()).t()):
+        t = view.clone().requires_grad_()
+        loss = torch.nn.functional.nll_loss(t, torch.from_numpy(y))
+        np.testing.assert_allclose(loss.item(), -x[np.arange(9)[kept], y[kept]].mean())
+        loss.backward()
+        wanted = np.zeros((9, 5))
+        wanted[np.arange(9)[kept], y[kept]] = -1 / kept.sum()
+        np.testing.assert_allclose(t.grad.numpy(), wanted)
+    assert torch.nn.functional.nll_loss(torch.from_numpy(x[0]), torch.tensor(2), reduction="sum").item() == -x[0, 2]
+    with pytest.raises(IndexError):
+        torch.nn.functional.nll_loss(torch.from_numpy(x), torch.full((9,), 5))

@@ -255,13 +255,27 @@ struct Pointwise {
 };
 }  // namespace
 
+// Where the output and every input lie alike, or an input is one element, one row is all there is.
+static Geometry flat_or_simplified(const Tensor& out, const Dims* strides, int n) {
+    Geometry g;
+    g.n = n;
+    for (int k = 0; k < n; k++) {
+        bool one = true;
+        for (int64_t s : strides[k]) one &= s == 0;
+        if (!out.is_contiguous() || !(one || strides[k] == strides[0])) return simplify(out.sizes(), strides, n);
+        g.strides[k].push_back(k > 0 && one && !strides[k].empty() ? 0 : 1);
+    }
+    g.sizes.push_back(out.numel());
+    return g;
+}
+
 void run_pointwise(PointwiseFn fn, const Tensor& out, const LoopInput* in, int n_in, DType compute, DType result, const void* params, int64_t grain) {
     int64_t numel = out.numel();
     if (numel == 0) return;
     Dims strides[kMaxOperands];
     strides[0] = out.strides();
     for (int k = 0; k < n_in; k++) strides[k + 1] = in[k].strides;
-    Pointwise job{fn, params, compute, result, out.raw(), out.dtype(), in, n_in, simplify(out.sizes(), strides, n_in + 1)};
+    Pointwise job{fn, params, compute, result, out.raw(), out.dtype(), in, n_in, flat_or_simplified(out, strides, n_in + 1)};
     bool direct = out.dtype() == result && job.g.strides[0].back() == 1;  // no conversion and no gaps: no chunks needed
     for (int k = 0; k < n_in; k++) direct &= in[k].dtype == job.wanted(k) && job.g.strides[k + 1].back() <= 1 && job.g.strides[k + 1].back() >= 0;
     if (job.g.sizes.back() >= (direct ? 16 : 64) || job.g.sizes.size() == 1)

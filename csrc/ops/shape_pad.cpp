@@ -16,12 +16,13 @@ namespace rl {
 // Circular padding repeats what cutting leaves.
 static std::vector<int64_t> pad_places(const std::string& mode, int64_t n, int64_t before, int64_t behind) {
     std::vector<int64_t> r(size_t(before + n + behind));
+    const bool constant = mode == "constant", reflect = mode == "reflect", replicate = mode == "replicate";
     int64_t first = std::max<int64_t>(-before, 0), left = n - first - std::max<int64_t>(-behind, 0);
     for (int64_t i = 0; i < int64_t(r.size()); i++) {
         int64_t at = i - before;
-        if (mode == "constant") at = at < 0 || at >= n ? -1 : at;
-        else if (mode == "reflect") at = at < 0 ? -at : at >= n ? 2 * (n - 1) - at : at;
-        else if (mode == "replicate") at = std::clamp<int64_t>(at, 0, n - 1);
+        if (constant) at = at < 0 || at >= n ? -1 : at;
+        else if (reflect) at = at < 0 ? -at : at >= n ? 2 * (n - 1) - at : at;
+        else if (replicate) at = std::clamp<int64_t>(at, 0, n - 1);
         else at = first + ((i - std::max<int64_t>(before, 0)) % left + left) % left;
         r[size_t(i)] = at;
     }
@@ -38,11 +39,14 @@ template <class T> static void pad_row(T* to, const T* from, const std::vector<i
 
 // Fills the contiguous r from the contiguous x by rows; value stands where a dimension has no place for an index.
 template <class T> static void pad_rows(const Tensor& r, const Tensor& x, const Dims& pad, const std::string& mode, const T& value) {
-    int64_t ndim = r.dim();
-    std::vector<std::vector<int64_t>> places;
-    for (int64_t d = 0; d < ndim; d++) {
-        size_t k = size_t(2 * (ndim - 1 - d));
-        places.push_back(k < pad.size() ? pad_places(mode, x.sizes()[d], pad[k], pad[k + 1]) : pad_places(mode, x.sizes()[d], 0, 0));
+    // The padded dimensions, and before them all others as one.
+    int64_t padded = int64_t(pad.size()) / 2, first = r.dim() - padded, ndim = padded + 1;
+    std::vector<std::vector<int64_t>> places(1);
+    Dims sizes{product(Ints(r.sizes()).first(size_t(first)))}, strides{product(Ints(x.sizes()).subspan(size_t(first)))};
+    for (int64_t d = first; d < r.dim(); d++) {
+        size_t k = size_t(2 * (r.dim() - 1 - d));
+        places.push_back(pad_places(mode, x.sizes()[d], pad[k], pad[k + 1]));
+        sizes.push_back(r.sizes()[d]), strides.push_back(x.strides()[d]);
     }
     const auto& last = places.back();
     int64_t before = pad[0], n = x.sizes().back(), width = r.sizes().back();
@@ -52,16 +56,16 @@ template <class T> static void pad_rows(const Tensor& r, const Tensor& x, const 
     cpu::parallel_for(r.numel() / width, std::max<int64_t>(1, kGrain / width), [&](int64_t a, int64_t b) {
         std::vector<int64_t> index(size_t(ndim), 0);
         int64_t rest = a;
-        for (size_t d = size_t(ndim - 1); d-- > 0; rest /= r.sizes()[d]) index[d] = rest % r.sizes()[d];
+        for (size_t d = size_t(ndim - 1); d-- > 0; rest /= sizes[d]) index[d] = rest % sizes[d];
         for (int64_t row = a; row < b; row++) {
-            int64_t from = 0;
+            int64_t from = index[0] * strides[0];
             bool outside = false;
-            for (size_t d = size_t(ndim - 1); d-- > 0;) {
+            for (size_t d = size_t(ndim - 1); d-- > 1;) {
                 int64_t at = places[d][size_t(index[d])];
                 outside |= at < 0;
-                from += at * x.strides()[d];
+                from += at * strides[d];
             }
-            for (size_t d = size_t(ndim - 1); d-- > 0 && ++index[d] == r.sizes()[d];) index[d] = 0;
+            for (size_t d = size_t(ndim - 1); d-- > 0 && ++index[d] == sizes[d];) index[d] = 0;
             if (outside) cpu::kernels().fill(out + row * width, &value, int(sizeof(T)), width);
             else pad_row(out + row * width, in + from, last, head, tail, value);
         }

@@ -172,4 +172,44 @@ struct ViewDType : Op<ViewDType> {
 OP(ViewDType);
 
 
+// ---------------------------------------------------------------- pixels and channels
+struct PixelShuffle : Composite<PixelShuffle> {
+    SIG("nn::pixel_shuffle(Tensor input, int upscale_factor) -> Tensor");
+    DOC("Channels to pixels: (*, C * r * r, H, W) to (*, C, H * r, W * r) (Shi et al., 2016).");
+    FORMS(FUNCTION);
+    static Tensor forward(const Tensor& x, int64_t r) {
+        check(x.dim() >= 3, "pixel_shuffle expects input to have at least 3 dimensions, but got input with ", x.dim(), " dimension(s)");
+        check(r > 0, "pixel_shuffle expects a positive upscale_factor, but got ", r);
+        int64_t c = x.size(-3), h = x.size(-2), w = x.size(-1);
+        check(c % (r * r) == 0, "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but input.size(-3)=", c, " is not divisible by ", r * r);
+        return rearranged(x, {c / (r * r), r, r, h, w}, {0, 3, 1, 4, 2}, {c / (r * r), h * r, w * r});
+    }
+    // The last three dimensions split into `parts`, permuted, and joined as `sizes`.
+    static Tensor rearranged(const Tensor& x, const Dims& parts, const Dims& order, const Dims& sizes) {
+        Dims split(Ints(x.sizes()).first(size_t(x.dim() - 3))), dims, joined = split;
+        int64_t n = int64_t(split.size());
+        for (int64_t d = 0; d < n; d++) dims.push_back(d);
+        for (int64_t v : parts) split.push_back(v);
+        for (int64_t d : order) dims.push_back(n + d);
+        for (int64_t v : sizes) joined.push_back(v);
+        return reshape(permute(reshape(x, split), dims), joined);
+    }
+};
+OP(PixelShuffle);
+
+struct PixelUnshuffle : Composite<PixelUnshuffle> {
+    SIG("nn::pixel_unshuffle(Tensor input, int downscale_factor) -> Tensor");
+    DOC("Pixels to channels, the inverse of pixel_shuffle: (*, C, H * r, W * r) to (*, C * r * r, H, W).");
+    FORMS(FUNCTION);
+    static Tensor forward(const Tensor& x, int64_t r) {
+        check(x.dim() >= 3, "pixel_unshuffle expects input to have at least 3 dimensions, but got input with ", x.dim(), " dimension(s)");
+        check(r > 0, "pixel_unshuffle expects a positive downscale_factor, but got ", r);
+        int64_t c = x.size(-3), h = x.size(-2), w = x.size(-1);
+        check(h % r == 0, "pixel_unshuffle expects height to be divisible by downscale_factor, but input.size(-2)=", h, " is not divisible by ", r);
+        check(w % r == 0, "pixel_unshuffle expects width to be divisible by downscale_factor, but input.size(-1)=", w, " is not divisible by ", r);
+        return PixelShuffle::rearranged(x, {c, h / r, r, w / r, r}, {0, 2, 4, 1, 3}, {c * r * r, h / r, w / r});
+    }
+};
+OP(PixelUnshuffle);
+
 }  // namespace rl

@@ -7,52 +7,8 @@ import rushlight
 from rushlight import Tensor
 from rushlight._C import _nn
 
-
-def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
-    """Channels to pixels: (*, C * r * r, H, W) to (*, C, H * r, W * r).
-
-    Source: Shi et al., Real-Time Single Image and Video Super-Resolution, 2016.
-    """
-    r = upscale_factor
-    if input.dim() < 3:
-        raise RuntimeError(
-            f"pixel_shuffle expects input to have at least 3 dimensions, but got input with {input.dim()} dimension(s)"
-        )
-    if r <= 0:
-        raise RuntimeError(f"pixel_shuffle expects a positive upscale_factor, but got {r}")
-    *batch, channels, height, width = input.shape
-    if channels % (r * r):
-        raise RuntimeError(
-            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, "
-            f"but input.size(-3)={channels} is not divisible by {r * r}"
-        )
-    n, out = len(batch), channels // (r * r)
-    split = input.reshape(*batch, out, r, r, height, width)
-    order = (*range(n), n, n + 3, n + 1, n + 4, n + 2)
-    return split.permute(order).reshape(*batch, out, height * r, width * r)
-
-
-def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
-    """Pixels to channels, the inverse of `pixel_shuffle`: (*, C, H * r, W * r) to (*, C * r * r, H, W)."""
-    r = downscale_factor
-    if input.dim() < 3:
-        raise RuntimeError(
-            "pixel_unshuffle expects input to have at least 3 dimensions, but got input with "
-            f"{input.dim()} dimension(s)"
-        )
-    if r <= 0:
-        raise RuntimeError(f"pixel_unshuffle expects a positive downscale_factor, but got {r}")
-    *batch, channels, height, width = input.shape
-    for size, name, place in ((height, "height", -2), (width, "width", -1)):
-        if size % r:
-            raise RuntimeError(
-                f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but input.size({place})={size} "
-                f"is not divisible by {r}"
-            )
-    n = len(batch)
-    split = input.reshape(*batch, channels, height // r, r, width // r, r)
-    order = (*range(n), n, n + 2, n + 4, n + 1, n + 3)
-    return split.permute(order).reshape(*batch, channels * r * r, height // r, width // r)
+pixel_shuffle = _nn.pixel_shuffle
+pixel_unshuffle = _nn.pixel_unshuffle
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
