@@ -68,3 +68,12 @@ def test_means_of_infinite_numbers_do_not_depend_on_strides():
     for t in (x, x.t().contiguous().t()):
         assert torch.std_mean(t, 1)[1].tolist() == [float("inf"), 2.5]
         assert torch.std_mean(t, 0)[1].tolist() == [1.5, float("inf")]
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2, 1), (2, 3)])
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_repeat_interleave_has_memory_of_its_own(shape, repeats):
+    x = torch.zeros(shape)
+    y = x.repeat_interleave(repeats)
+    y[0] = 5
+    assert x.sum() == 0 and y.sum() == 5

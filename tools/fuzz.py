@@ -187,7 +187,7 @@ def child(args: argparse.Namespace) -> None:
         once, kept = plain(torch, call), plain(torch, call)
         torch.manual_seed(number)
         result = run(function(torch, op), call, kwargs)
-        if isinstance(result, Exception) or op["random"] or op["name"].endswith("_") or op["name"].startswith("as_strided"):
+        if isinstance(result, Exception) or op["random"] or op["name"].endswith("_") or re.match("as_strided|view", op["name"]):
             continue
         torch.manual_seed(number)
         again = run(function(torch, op), once, {k: plain(torch, v) for k, v in kwargs.items()})
@@ -195,10 +195,26 @@ def child(args: argparse.Namespace) -> None:
         if isinstance(again, Exception) or len(first) != len(second) or not all(same(a, b, torch) for a, b in zip(first, second, strict=True)):
             print(json.dumps({"call": number, "op": op["name"], "what": "not the same on contiguous copies", "args": shown(torch, call), "kwargs": repr(kwargs)}), flush=True)
         if peer is not None and function(peer, op) is not None:
-            against(torch, peer, op, number, kept, kwargs, result)
+            against(torch, peer, op, number, kept, kwargs, result, shared(first_result(again), flat(torch, once)))
 
 
-def against(torch: Any, peer: Any, op: dict, number: int, call: list[Any], kwargs: dict[str, Any], result: Any) -> None:
+def first_result(value: Any) -> Any:
+    while isinstance(value, (list, tuple)) and value:
+        value = value[0]
+    return value
+
+
+def shared(result: Any, tensors: list[Any]) -> bool:
+    """Does a result lie in the memory of one of the arguments?"""
+    if not hasattr(result, "untyped_storage") or not result.numel():
+        return False
+    place = result.untyped_storage().data_ptr()
+    return any(t.numel() and t.untyped_storage().data_ptr() == place for t in tensors)
+
+
+def against(
+    torch: Any, peer: Any, op: dict, number: int, call: list[Any], kwargs: dict[str, Any], result: Any, is_shared: bool
+) -> None:
     def theirs(v: Any) -> Any:
         if isinstance(v, torch.Tensor):
             if v.dtype is torch.bfloat16:
@@ -208,7 +224,8 @@ def against(torch: Any, peer: Any, op: dict, number: int, call: list[Any], kwarg
             return getattr(peer, str(v).split(".")[-1])
         return [theirs(x) for x in v] if isinstance(v, list) else v
 
-    answer = run(function(peer, op), [theirs(v) for v in call], {k: theirs(plain(torch, v)) for k, v in kwargs.items()})
+    given = [theirs(v) for v in call]
+    answer = run(function(peer, op), given, {k: theirs(plain(torch, v)) for k, v in kwargs.items()})
     what = None
     if isinstance(answer, Exception):
         what = f"PyTorch refuses: {type(answer).__name__}: {str(answer)[:150]}"
@@ -221,6 +238,8 @@ def against(torch: Any, peer: Any, op: dict, number: int, call: list[Any], kwarg
                 ours = peer.from_numpy(a.detach().to(torch.complex128 if a.dtype.is_complex else torch.float64).resolve_conj().resolve_neg().numpy())
                 if not loose or not peer.allclose(ours, b.detach().to(ours.dtype), rtol=0.06, atol=0.02, equal_nan=True):
                     what = f"values {a.tolist()}, PyTorch's {b.tolist()}"
+        if what is None and shared(first_result(answer), flat(peer, given)) != is_shared:
+            what = f"{'lies' if is_shared else 'does not lie'} in the memory of an argument, unlike PyTorch's"
     if what:
         print(json.dumps({"call": number, "op": op["name"], "what": what[:300], "args": shown(torch, call), "kwargs": repr(kwargs)}), flush=True)
 

@@ -117,7 +117,7 @@ Tensor pointwise_slow(const PointwiseSpec& spec, const Operand* in, const Scalar
     }
     alignas(16) char packed[8 * 16];
     for (int p = 0; p < spec.n_params; p++) {
-        if (is_integral(compute) && compute == common) check_fits(params[p], compute);
+        if ((is_integral(compute) && compute == common) || (params[p].kind == Scalar::Complex && !is_complex(compute))) check_fits(params[p], compute);
         store_scalar(params[p], compute, packed + p * itemsize(compute));
     }
     PointwiseFn fn = spec.table->fn[int(compute)];

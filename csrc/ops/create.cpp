@@ -315,7 +315,7 @@ OP(Arange);
 OP(ArangeStep);
 
 struct Range : Factory<Range, Scalar, Scalar, Scalar> {
-    SIG("range(Scalar start=0, Scalar end=0, Scalar step=1, *, " RL_OPTIONS ", Tensor? out=None) -> Tensor");
+    SIG("range(Scalar start, Scalar end, Scalar step=1, *, " RL_OPTIONS ", Tensor? out=None) -> Tensor");
     DOC("start, start + step, ... up to and with end.");
     static Dims shape(const Scalar& start, const Scalar& end, const Scalar& step) { return {range_length("range", start, end, step, false, 1)}; }
     static DType dtype(const Scalar&, const Scalar&, const Scalar&) { return default_dtype(); }

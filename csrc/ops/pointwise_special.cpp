@@ -139,6 +139,7 @@ struct Mvlgamma : Composite<Mvlgamma> {
     ALIASES("special::multigammaln");
     FORMS(FUNCTION | METHOD | INPLACE | OUT);
     static Tensor forward(const Tensor& self, int64_t p) {
+        check(self.dtype() != DType::Bool, "The input tensor may not be a boolean tensor. (mvlgamma)");
         check(p >= 1, "p has to be greater than or equal to 1 (mvlgamma)");
         check(p < int64_t(1) << 24, "mvlgamma: p = ", p, " terms for each element are more than can be computed");
         Tensor x = is_inexact(self.dtype()) ? self : to(self, default_dtype());

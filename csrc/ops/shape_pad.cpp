@@ -72,7 +72,6 @@ template <class T> static void pad_rows(const Tensor& r, const Tensor& x, const 
     });
 }
 static void pad_into(const Tensor& r, const Tensor& x, const Dims& pad, const std::string& mode, const Scalar& value) {
-    check_fits(value, r.dtype());
     Tensor plain = contiguous(x);
     dispatch(r.dtype(), [&](auto tag) {
         using T = typename decltype(tag)::type;
@@ -85,6 +84,7 @@ struct ConstantPad : Op<ConstantPad> {
     DOC("value before and behind each dimension; pad counts from the last dimension, negative numbers cut off.");
     FORMS(FUNCTION);
     static Tensor forward(const Tensor& self, const Dims& pad, const Scalar& value) {
+        check_fits(value, self.dtype());
         check(pad.size() % 2 == 0, "Length of pad must be even but instead it equals ", pad.size());
         check(int64_t(pad.size()) <= 2 * self.dim(), "Length of pad should be no more than twice the number of dimensions of the input. Pad length is ", pad.size(), " while the input has ", self.dim(), " dimensions.");
         Dims sizes = self.sizes();

@@ -107,7 +107,7 @@ struct RepeatInterleave : Composite<RepeatInterleave> {
         Dims wide = self.sizes(), sizes = self.sizes();
         wide.insert(size_t(d + 1), repeats);
         sizes[d] *= repeats;
-        return reshape(expand(unsqueeze(self, d + 1), wide), sizes);
+        return reshape(clone(expand(unsqueeze(self, d + 1), wide)), sizes);
     }
 };
 OP(RepeatInterleaveTensor);

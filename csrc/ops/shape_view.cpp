@@ -149,7 +149,7 @@ struct ViewDType : Op<ViewDType> {
             size_t last = sizes.size() - 1;
             auto text = cat("to view ", title(self.dtype()), " as ", title(dtype), " (different element sizes)");
             check(self.dim() != 0, "self.dim() cannot be 0 ", text);
-            check(self.stride(-1) == 1 || self.numel() == 0, "self.stride(-1) must be 1 ", text, ", but got ", self.stride(-1));
+            check(self.stride(-1) == 1, "self.stride(-1) must be 1 ", text, ", but got ", self.stride(-1));
             int64_t ratio = from > to ? from / to : to / from;
             if (from < to) {
                 check(sizes[last] % ratio == 0, "self.size(-1) must be divisible by ", ratio, " ", text, ", but got ", sizes[last]);
