@@ -7,7 +7,11 @@ from typing import Any
 
 import rushlight
 from rushlight._C import Tensor, _functions
+from rushlight._C import complex64 as _complex64
+from rushlight._C import complex128 as _complex128
 from rushlight._C import dtype as _dtype
+from rushlight._C import float32 as _float32
+from rushlight._C import float64 as _float64
 
 __all__ = [
     "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "hfft2", "hfftn", "ifft", "ifft2", "ifftn", "ifftshift", "ihfft",
@@ -104,7 +108,19 @@ def _give(name: str, result: Tensor, out: Tensor | None) -> Tensor:
     return out.copy_(result)
 
 
+def _plain(x: Any, s: Any, dim: Any, norm: str | None, out: Tensor | None) -> bool:
+    """Nothing is to be resized, scaled or checked: the usual call."""
+    usual = s is None and norm is None and out is None and type(x) is Tensor and dim in ((-1,), (-2, -1))
+    return usual and x.dim() >= len(dim) and x.numel() > 0
+
+
 def _complex_transform(name: str, x: Tensor, s: Any, dim: Any, norm: str | None, forward: bool, out: Tensor | None) -> Tensor:
+    if _plain(x, s, dim, norm, out):
+        kind = x.dtype
+        if kind is _complex64 or kind is _complex128:
+            return _functions._fft_c2c(x, dim, _NONE if forward else _ALL, forward)
+        if forward and (kind is _float32 or kind is _float64):
+            return _functions._fft_r2c(x, dim, _NONE, False)
     x = _inexact(name, x)
     sizes, dims = _shape_and_dims(name, x, s, dim)
     scale = _normalization(norm, forward)
@@ -117,6 +133,8 @@ def _complex_transform(name: str, x: Tensor, s: Any, dim: Any, norm: str | None,
 
 
 def _from_real(name: str, x: Tensor, s: Any, dim: Any, norm: str | None, forward: bool, out: Tensor | None) -> Tensor:
+    if forward and _plain(x, s, dim, norm, out) and (x.dtype is _float32 or x.dtype is _float64):
+        return _functions._fft_r2c(x, dim, _NONE, True)
     x = _real(name, x)
     sizes, dims = _shape_and_dims(name, x, s, dim)
     if not dims:

@@ -1,5 +1,9 @@
 // Discrete Fourier transforms: complex to complex, real to complex, complex to real. The transforms themselves are those
 // of SciPy or NumPy (rushlight/_fft_kernel.py); the public functions of rushlight.fft are made of these three.
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
 #include "core/iterate.h"
 #include "core/modes.h"
 #include "core/op.h"
@@ -19,6 +23,102 @@ Tensor transform(const char* kernel, const Tensor& self, const Dims& dims, int64
     PyObject* result = PyObject_CallMethod(module, kernel, "OOLL", bare.py(), list.py(), (long long)normalization, (long long)last);
     if (!result) raise_python();
     return Tensor::steal(result);
+}
+
+// ---- few points: in double precision, here
+constexpr int64_t kFewPoints = 512, kFewElements = 2048;
+
+// exp(-2 pi i k / n) for k < n; those of the last size are kept.
+const std::vector<c128>& roots_of_unity(int64_t n) {
+    thread_local std::vector<c128> roots;
+    if (int64_t(roots.size()) == n) return roots;
+    roots.resize(size_t(n));
+    for (int64_t k = 0; k < n; k++) {
+        double angle = -2 * std::numbers::pi * double(k) / double(n);
+        roots[size_t(k)] = {std::cos(angle), std::sin(angle)};
+    }
+    return roots;
+}
+c128 product(c128 a, c128 b) { return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()}; }
+// Transform of n points `step` apart into y: while n is even of its halves (Cooley and Tukey, 1965), then by the definition.
+void transform_line(const c128* x, int64_t step, c128* y, int64_t n, const std::vector<c128>& roots) {
+    int64_t turn = int64_t(roots.size()) / n;
+    if (n % 2 || n == 2) {
+        for (int64_t k = 0; k < n; k++) {
+            c128 sum = 0;
+            for (int64_t j = 0, r = 0; j < n; j++, r = r + k < n ? r + k : r + k - n) sum += product(x[j * step], roots[size_t(r * turn)]);
+            y[k] = sum;
+        }
+        return;
+    }
+    transform_line(x, 2 * step, y, n / 2, roots);
+    transform_line(x + step, 2 * step, y + n / 2, n / 2, roots);
+    for (int64_t k = 0; k < n / 2; k++) {
+        c128 even = y[k], odd = product(y[k + n / 2], roots[size_t(k * turn)]);
+        y[k] = even + odd, y[k + n / 2] = even - odd;
+    }
+}
+bool is_few(const Tensor& t, const Dims& sizes, const Dims& dims) {
+    if (product(sizes) > kFewElements || t.numel() > kFewElements) return false;
+    for (int64_t d : dims) {
+        int64_t n = sizes[size_t(d)], odd = n;
+        while (odd % 2 == 0) odd /= 2;
+        if (n > kFewPoints || odd > 32) return false;
+    }
+    return true;
+}
+struct FewPoints {
+    std::vector<c128> data;
+    Dims sizes;
+    FewPoints(const Tensor& t) : data(size_t(t.numel())), sizes(t.sizes()) {
+        Tensor wide = cast_raw(t, DType::Complex128);
+        std::copy_n(wide.data<c128>(), wide.numel(), data.begin());
+    }
+    void transform(int64_t d, bool forward) {
+        int64_t n = sizes[size_t(d)], inner = 1;
+        for (size_t i = size_t(d) + 1; i < sizes.size(); i++) inner *= sizes[i];
+        const auto& roots = roots_of_unity(n);
+        c128 in[kFewPoints], out[kFewPoints];
+        for (size_t begin = 0; begin < data.size(); begin += size_t(n * inner))
+            for (int64_t i = 0; i < inner; i++) {
+                c128* line = &data[begin + size_t(i)];
+                for (int64_t k = 0; k < n; k++) in[k] = forward ? line[k * inner] : std::conj(line[k * inner]);
+                transform_line(in, 1, out, n, roots);
+                for (int64_t k = 0; k < n; k++) line[k * inner] = forward ? out[k] : std::conj(out[k]);
+            }
+    }
+    // The spectrum of n real points of which the first n / 2 + 1 are here.
+    void complete(int64_t d, int64_t n) {
+        int64_t have = sizes[size_t(d)], inner = 1;
+        for (size_t i = size_t(d) + 1; i < sizes.size(); i++) inner *= sizes[i];
+        int64_t outer = int64_t(data.size()) / (have * inner);
+        std::vector<c128> full(size_t(outer * n * inner));
+        for (int64_t o = 0; o < outer; o++)
+            for (int64_t k = 0; k < n; k++)
+                for (int64_t i = 0; i < inner; i++) {
+                    c128 v = data[size_t((o * have + (k < have ? k : n - k)) * inner + i)];
+                    full[size_t((o * n + k) * inner + i)] = k == 0 || 2 * k == n ? c128(v.real()) : k < have ? v : std::conj(v);
+                }
+        data.swap(full);
+        sizes[size_t(d)] = n;
+    }
+    // The first `keep` points along d, scaled.
+    Tensor result(DType t, int64_t d, int64_t keep, double scale) const {
+        Dims part = sizes;
+        part[size_t(d)] = keep;
+        Tensor all = empty(sizes, DType::Complex128);
+        c128* p = all.data<c128>();
+        for (size_t i = 0; i < data.size(); i++) p[i] = data[i] * scale;
+        if (is_complex(t)) return cast_raw(alias(all, part, all.strides(), 0), t);
+        Tensor r = empty(part, DType::Float64);  // of a real result all points are kept
+        for (size_t i = 0; i < data.size(); i++) r.data<double>()[i] = data[i].real() * scale;
+        return cast_raw(r, t);
+    }
+};
+double scale_of(int64_t normalization, const Dims& sizes, const Dims& dims) {
+    double n = 1;
+    for (int64_t d : dims) n *= double(sizes[size_t(d)]);
+    return normalization == 0 ? 1 : normalization == 1 ? 1 / std::sqrt(n) : 1 / n;
 }
 
 Dims wrapped(const Dims& dims, int64_t rank) {
@@ -42,7 +142,11 @@ struct FftComplex : Op<FftComplex> {
         check_complex("_fft_c2c", self);
         if (self.is_meta() || self.numel() == 0) return empty(self.sizes(), self.dtype(), self.device());
         if (dim.empty()) return clone(self);
-        return transform("c2c", self, wrapped(dim, self.dim()), normalization, forward);
+        Dims dims = wrapped(dim, self.dim());
+        if (!is_few(self, self.sizes(), dims)) return transform("c2c", self, dims, normalization, forward);
+        FewPoints points(resolve(self));
+        for (int64_t d : dims) points.transform(d, forward);
+        return points.result(self.dtype(), dims.back(), points.sizes[size_t(dims.back())], scale_of(normalization, points.sizes, dims));
     }
     static Grads backward(Ctx& c, const Tensor& g) { return {fft_c2c(g, c.arg<1>(), c.arg<2>(), !c.arg<3>())}; }
 };
@@ -58,7 +162,10 @@ struct FftOfReal : Op<FftOfReal> {
         Dims sizes = self.sizes(), dims = wrapped(dim, self.dim());
         if (onesided) sizes[dims.back()] = sizes[dims.back()] / 2 + 1;
         if (self.is_meta() || self.numel() == 0) return empty(sizes, to_complex(self.dtype()), self.device());
-        return transform("r2c", self, dims, normalization, onesided);
+        if (!is_few(self, self.sizes(), dims)) return transform("r2c", self, dims, normalization, onesided);
+        FewPoints points(resolve(self));
+        for (int64_t d : dims) points.transform(d, true);
+        return points.result(to_complex(self.dtype()), dims.back(), sizes[size_t(dims.back())], scale_of(normalization, points.sizes, dims));
     }
     static Grads backward(Ctx& c, const Tensor& g) {
         Tensor full = g;
@@ -83,7 +190,12 @@ struct FftToReal : Op<FftToReal> {
         Dims sizes = self.sizes(), dims = wrapped(dim, self.dim());
         sizes[dims.back()] = last_dim_size;
         if (self.is_meta() || self.numel() == 0) return empty(sizes, to_real(self.dtype()), self.device());
-        return transform("c2r", self, dims, normalization, last_dim_size);
+        if (!is_few(self, sizes, dims) || self.sizes()[size_t(dims.back())] != last_dim_size / 2 + 1) return transform("c2r", self, dims, normalization, last_dim_size);
+        FewPoints points(resolve(self));
+        for (size_t i = 0; i + 1 < dims.size(); i++) points.transform(dims[i], false);
+        points.complete(dims.back(), last_dim_size);
+        points.transform(dims.back(), false);
+        return points.result(to_real(self.dtype()), dims.back(), last_dim_size, scale_of(normalization, sizes, dims));
     }
     // Points of the half spectrum that stand for two count twice.
     static Grads backward(Ctx& c, const Tensor& g) {

@@ -1,6 +1,8 @@
 // Counts in bins: histc, histogram, histogramdd, bincount.
 #include <cmath>
 
+#include "cpu/clones.h"
+#include "cpu/kernels.h"
 #include "ops/reduce.h"
 
 namespace rl {
@@ -36,16 +38,12 @@ static Edges even_edges(double low, double high, int64_t n, DType t) {
 }
 // The data's own range where none is given; one that is empty is widened.
 static void data_range(const Tensor& values, double& low, double& high) {
+    const auto& k = cpu::kernels().reduce<double>();
     low = high = 0;
-    const double* p = values.data<double>();
-    for (int64_t i = 0, n = values.numel(); i < n; i++) {
-        if (p[i] != p[i]) {
-            low = high = p[i];
-            return;
-        }
-        low = i ? std::min(low, p[i]) : p[i], high = i ? std::max(high, p[i]) : p[i];
-    }
+    if (int64_t n = values.numel()) low = k.min(values.data<double>(), n), high = k.max(values.data<double>(), n);
 }
+static constexpr int64_t kSpread = 4;  // tables of counts that take turns: an addition needn't wait for the one before
+static constexpr int64_t kNarrow = 4096;  // bins of which so many tables are cheap
 
 // ---------------------------------------------------------------- histc
 // A number as a tensor of type t would hold it: places are found in the arithmetic of the elements.
@@ -54,6 +52,15 @@ static double (*rounding_of(DType t))(double) {
     if (t == DType::Float16) return [](double v) { return double(float(Half(float(v)))); };
     if (t == DType::Float32) return [](double v) { return double(float(v)); };
     return [](double v) { return v; };
+}
+template <class T> RL_CLONES static void place_run(const T* x, int64_t n, T low, T high, T width, T bins, int32_t last, int32_t* places) {
+    for (int64_t i = 0; i < n; i++) {
+        bool inside = (x[i] >= low) & (x[i] <= high);
+        T v = inside ? x[i] : low;
+        int32_t place = int32_t((v - low) * bins / width);
+        place = place < last ? place : last - 1;
+        places[i] = inside ? place : last;
+    }
 }
 struct Histc : Op<Histc> {
     SIG("histc(Tensor self, int bins=100, Scalar min=0, Scalar max=0, *, Tensor? out=None) -> Tensor");
@@ -65,12 +72,12 @@ struct Histc : Op<Histc> {
         check(bins > 0, "torch.histogram(): bins must be > 0, but got ", bins, " for dimension 0");
         if (self.is_meta()) return empty(Dims{bins}, self.dtype(), self.device());
         double low = min.real(), high = max.real();
+        if (self.dtype() == DType::Float32) return count_raw<float>(self, bins, low, high);
+        if (self.dtype() == DType::Float64) return count_raw<double>(self, bins, low, high);
         Tensor x = cast_raw(self, DType::Float64), r = zeros(Dims{bins}, DType::Float64);
         auto rounded = rounding_of(self.dtype());
         if (low == high && x.numel() > 0) data_range(x, low, high);
-        check(std::isfinite(low) && std::isfinite(high), "torch.histc: range of [", low, ", ", high, "] is not finite");
-        check(low <= high, "torch.histc: max must be larger than min");
-        if (low == high) low -= 1, high += 1;
+        check_limits(low, high);
         const double* p = x.data<double>();
         low = rounded(low), high = rounded(high);
         double *counts = r.data<double>(), width = rounded(high - low), n_bins = rounded(double(bins));
@@ -80,6 +87,32 @@ struct Histc : Op<Histc> {
             counts[std::min(bins - 1, int64_t(place))]++;
         }
         return cast_raw(r, self.dtype());
+    }
+    static void check_limits(double& low, double& high) {
+        check(std::isfinite(low) && std::isfinite(high), "torch.histc: range of [", low, ", ", high, "] is not finite");
+        check(low <= high, "torch.histc: max must be larger than min");
+        if (low == high) low -= 1, high += 1;
+    }
+    template <class T> static Tensor count_raw(const Tensor& self, int64_t bins, double low, double high) {
+        Tensor x = contiguous(self), r = empty(Dims{bins}, self.dtype());
+        const T* p = x.data<T>();
+        int64_t n = x.numel();
+        if (low == high && n > 0) low = double(cpu::kernels().reduce<T>().min(p, n)), high = double(cpu::kernels().reduce<T>().max(p, n));
+        check_limits(low, high);
+        constexpr int64_t kBlock = 1024;
+        std::vector<int64_t> counts(size_t(bins + 1) * kSpread);  // the last bin: outside
+        int32_t places[kBlock];
+        for (int64_t begin = 0; begin < n; begin += kBlock) {
+            int64_t m = std::min(kBlock, n - begin);
+            place_run(p + begin, m, T(low), T(high), T(high - low), T(bins), int32_t(bins), places);
+            for (int64_t i = 0; i < m; i++) counts[size_t(i % kSpread * (bins + 1) + places[i])]++;
+        }
+        for (int64_t i = 0; i < bins; i++) {
+            int64_t total = 0;
+            for (int64_t s = 0; s < kSpread; s++) total += counts[size_t(s * (bins + 1) + i)];
+            r.data<T>()[i] = T(total);
+        }
+        return r;
     }
 };
 OP(Histc);
@@ -136,13 +169,15 @@ static Histogram count_points(const Points& p, const std::vector<Edges>& edges, 
     Dims sizes;
     for (auto& e : edges) sizes.push_back(e.bins());
     Tensor hist = zeros(sizes, DType::Float64), w = weight ? cast_raw(weight, DType::Float64) : weight;
+    const double *points = p.values.data<double>(), *weights = w ? w.data<double>() : nullptr;
+    double* counts = hist.data<double>();
     for (int64_t i = 0; i < p.count; i++) {
         int64_t at = 0;
         for (int64_t d = 0; d < p.dims && at >= 0; d++) {
-            int64_t bin = edges[size_t(d)].bins() ? edges[size_t(d)].find(p.values.data<double>()[i * p.dims + d]) : -1;
-            at = bin < 0 ? -1 : at * sizes[d] + bin;
+            int64_t bin = edges[size_t(d)].bins() ? edges[size_t(d)].find(points[i * p.dims + d]) : -1;
+            at = bin < 0 ? -1 : at * sizes[size_t(d)] + bin;
         }
-        if (at >= 0) hist.data<double>()[at] += w ? w.data<double>()[i] : 1;
+        if (at >= 0) counts[at] += weights ? weights[i] : 1;
     }
     if (density) {
         double total = 0;
@@ -226,6 +261,11 @@ OP(HistogramTensor);
 OP(HistogramCount);
 
 // ---------------------------------------------------------------- bincount
+RL_CLONES static void limits(const int64_t* p, int64_t n, int64_t& lowest, int64_t& highest) {
+    int64_t low = lowest, high = highest;
+    for (int64_t i = 0; i < n; i++) low = p[i] < low ? p[i] : low, high = p[i] > high ? p[i] : high;
+    lowest = low, highest = high;
+}
 struct Bincount : Op<Bincount> {
     SIG("bincount(Tensor self, Tensor? weights=None, int minlength=0) -> Tensor");
     DOC("How often each integer from 0 on occurs, or the sum of its weights; at least minlength of them.");
@@ -239,7 +279,7 @@ struct Bincount : Op<Bincount> {
         Tensor x = cast_raw(self, DType::Int64);
         const int64_t* p = x.data<int64_t>();
         int64_t lowest = 0, highest = -1;
-        for (int64_t i = 0, m = x.numel(); i < m; i++) lowest = std::min(lowest, p[i]), highest = std::max(highest, p[i]);
+        limits(p, x.numel(), lowest, highest);
         check(lowest >= 0, "bincount only supports 1-d non-negative integral inputs.");
         int64_t n = std::max(minlength, highest + 1);
         if (!weights || x.numel() == 0) return count<int64_t>(x, {}, n);
@@ -254,6 +294,10 @@ struct Bincount : Op<Bincount> {
         if (weights) {
             const T* w = weights.data<T>();
             for (int64_t i = 0; i < m; i++) counts[p[i]] += w[i];
+        } else if (n <= kNarrow && m >= n) {
+            std::vector<T> more(size_t(n * kSpread));
+            for (int64_t i = 0; i < m; i++) more[size_t(i % kSpread * n + p[i])]++;
+            for (int64_t i = 0; i < n * kSpread; i++) counts[i % n] += more[size_t(i)];
         } else
             for (int64_t i = 0; i < m; i++) counts[p[i]]++;
         return r;

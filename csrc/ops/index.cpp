@@ -81,8 +81,7 @@ struct Plan {
             for (size_t i = 0; i < p.index.size(); i++) p.index[i] += q[i] * s;
         }
         p.outer = offsets_of(sizes_b, strides_b);
-        p.inner = offsets_of(sizes_a, strides_a);
-        p.find_run();
+        p.set_inner(sizes_a, strides_a);
         return p;
     }
 };
@@ -94,6 +93,7 @@ struct IndexTensor : Op<IndexTensor> {
     FORMS(0);
     using Saves = Save<In<1>>;
     static Tensor forward(const Tensor& self, const Tensors& indices) {
+        if (indices.size() == 1 && indices[0] && indices[0].dtype() == DType::Bool && same(indices[0].sizes(), self.sizes()) && self.dim() && !self.is_meta() && !indices[0].is_meta()) return select_raw(self, indices[0]);
         Plan plan(self, indices);
         Tensor r = empty(plan.sizes, self.dtype(), self.device());
         if (r.is_meta()) return r;

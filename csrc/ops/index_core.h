@@ -1,6 +1,7 @@
 // What indexing operators share: integer indices, the places in memory they lead to, and loops over those.
 #pragma once
 #include <algorithm>
+#include <bit>
 #include <vector>
 
 #include "core/iterate.h"
@@ -15,22 +16,19 @@ Tensor index_values(const Tensor& index);
 // Brings every value to 0..size-1 (negative ones count from the end if `wrap`), raising where one is out of range.
 enum class BadIndex : uint8_t { Index, Runtime, RangeInSelf, Tried };
 Tensor checked_indices(const Tensor& index, int64_t size, int64_t dim, bool wrap, BadIndex kind);
+// Raises where one of n values is not in 0..size-1.
+void check_range(const int64_t* index, int64_t n, int64_t size, int64_t dim, BadIndex kind);
 // Offsets, in elements, of all elements of the given geometry in order.
 std::vector<int64_t> offsets_of(Ints sizes, Ints strides);
-// The dimensions of a geometry without one of them, and offsets before and behind it.
-std::vector<int64_t> offsets_before(const Tensor& t, int64_t dim);
-std::vector<int64_t> offsets_behind(const Tensor& t, int64_t dim);
 
-// Every combination of an outer, an indexed and an inner place, in this order. `run`: the inner places are consecutive.
+// Every combination of an outer, an indexed and an inner place, in this order. `run`: the inner places are 0..width-1,
+// and not listed.
 struct Places {
     std::vector<int64_t> outer, index, inner;
     bool run = false;
+    int64_t width = 0;
     int64_t rows() const { return int64_t(outer.size() * index.size()); }
-    int64_t width() const { return int64_t(inner.size()); }
-    void find_run() {
-        run = true;
-        for (size_t i = 0; i < inner.size() && run; i++) run = inner[i] == int64_t(i);
-    }
+    void set_inner(Ints sizes, Ints strides);
 };
 Places places_along(const Tensor& t, int64_t dim, const Tensor& checked);
 
@@ -48,25 +46,41 @@ template <class F> void dispatch_size(int64_t size, F&& f) {
     }
 }
 
+// out[i] = base[index[i]]
+template <class T> void read_run(T* out, const T* base, const int64_t* index, int64_t n);
+extern template void read_run(uint8_t*, const uint8_t*, const int64_t*, int64_t);
+extern template void read_run(uint16_t*, const uint16_t*, const int64_t*, int64_t);
+extern template void read_run(uint32_t*, const uint32_t*, const int64_t*, int64_t);
+extern template void read_run(uint64_t*, const uint64_t*, const int64_t*, int64_t);
+extern template void read_run(Bytes16*, const Bytes16*, const int64_t*, int64_t);
 // out (contiguous) = the elements of `in` at the places.
 void read_places(char* out, const char* in, const Places& p, int64_t itemsize);
 
 // f(out element, src element) for every place in order; src is contiguous, or one element where src_step is 0. The work
 // is divided so that a place is always met by one thread, in order: results don't depend on the number of threads.
 template <class T, class F> void update_places(T* out, const T* src, int64_t src_step, const Places& p, F f) {
-    int64_t n = int64_t(p.index.size()), w = p.width(), outer = int64_t(p.outer.size());
-    auto part = [&](int64_t o0, int64_t o1, int64_t k0, int64_t k1) {
-        for (int64_t o = o0; o < o1; o++)
-            for (int64_t i = 0; i < n; i++) {
-                T* base = out + p.outer[o] + p.index[i];
-                const T* s = src + (o * n + i) * w * src_step;
-                if (p.run && src_step == 1) {
+    int64_t n = int64_t(p.index.size()), w = p.width, outer = int64_t(p.outer.size());
+    const int64_t* index = p.index.data();
+    auto row = [&](T* base, const T* s, int64_t k0, int64_t k1) {
+        if (!p.run) {
+            for (int64_t k = k0; k < k1; k++) f(base[p.inner[k]], s[k * src_step]);
+        } else if (src_step == 1) {
 #pragma omp simd
-                    for (int64_t k = k0; k < k1; k++) f(base[k], s[k]);
-                } else {
-                    for (int64_t k = k0; k < k1; k++) f(base[p.inner[k]], s[k * src_step]);
-                }
-            }
+            for (int64_t k = k0; k < k1; k++) f(base[k], s[k]);
+        } else {
+            const T v = *s;
+            for (int64_t k = k0; k < k1; k++) f(base[k], v);
+        }
+    };
+    auto part = [&](int64_t o0, int64_t o1, int64_t k0, int64_t k1) {
+        for (int64_t o = o0; o < o1; o++) {
+            T* base = out + p.outer[o];
+            const T* s = src + o * n * w * src_step;
+            if (w == 1 && p.run)
+                for (int64_t i = 0; i < n; i++) f(base[index[i]], s[i * src_step]);
+            else
+                for (int64_t i = 0; i < n; i++) row(base + index[i], s + i * w * src_step, k0, k1);
+        }
     };
     int64_t total = outer * n * w;
     if (outer >= 2) cpu::parallel_for(outer, std::max<int64_t>(2, kGrain * outer / std::max<int64_t>(total, 1)), [&](int64_t a, int64_t b) { part(a, b, 0, w); });
@@ -92,15 +106,21 @@ template <class T> inline bool is_nan(T a) {
     else if constexpr (std::is_floating_point_v<T>) return std::isnan(a);
     else return false;
 }
+// yes ? a : b without a branch, which in extrema of unordered data would be mispredicted.
+template <class T> inline T pick(bool yes, T a, T b) {
+    using U = std::conditional_t<sizeof(T) == 8, uint64_t, std::conditional_t<sizeof(T) == 4, uint32_t, std::conditional_t<sizeof(T) == 2, uint16_t, uint8_t>>>;
+    U mask = U(-U(yes));
+    return std::bit_cast<T>(U((std::bit_cast<U>(a) & mask) | (std::bit_cast<U>(b) & U(~mask))));
+}
 template <class T> inline T larger(T a, T b) {
     if constexpr (is_complex_v<T>) raise(Err::Runtime, "amax is not defined for complex numbers");
     else if constexpr (is_small_float_v<T>) return is_nan(a) || float(a) >= float(b) ? a : b;
-    else return is_nan(a) || a >= b ? a : b;
+    else return pick(int(is_nan(a)) | int(a >= b), a, b);
 }
 template <class T> inline T smaller(T a, T b) {
     if constexpr (is_complex_v<T>) raise(Err::Runtime, "amin is not defined for complex numbers");
     else if constexpr (is_small_float_v<T>) return is_nan(a) || float(a) <= float(b) ? a : b;
-    else return is_nan(a) || a <= b ? a : b;
+    else return pick(int(is_nan(a)) | int(a <= b), a, b);
 }
 
 enum class Reduce : uint8_t { Assign, Sum, Prod, Mean, Amax, Amin };
@@ -152,4 +172,6 @@ template <class O, class... P> struct Update : Op<O> {
 
 void masked_fill_raw(const Tensor& out, const Tensor& mask, const Scalar& value);  // mask broadcasts to out
 Tensor nonzero_raw(const Tensor& t);  // (dimensions, count), int64
+int64_t count_true(const bool* p, int64_t n);
+Tensor select_raw(const Tensor& t, const Tensor& mask);  // a vector of t's elements where the mask is true; broadcast
 }  // namespace rl

@@ -78,22 +78,7 @@ struct MaskedSelect : Op<MaskedSelect> {
     static Tensor forward(const Tensor& self, const Tensor& mask) {
         check(mask.dtype() == DType::Bool, "masked_select: expected BoolTensor for mask");
         check(!self.is_meta() && !mask.is_meta(), Err::NotImplemented, "masked_select(): the result's shape depends on the mask's values, which a meta tensor has not");
-        Dims sizes = broadcast(self.sizes(), mask.sizes());
-        Tensor s = resolve(self);
-        s = contiguous(alias(s, sizes, broadcast_strides(s, sizes), s->offset));
-        Tensor m = contiguous(alias(mask, sizes, broadcast_strides(mask, sizes), mask->offset));
-        const bool* b = m.data<bool>();
-        int64_t n = 0, total = m.numel();
-        for (int64_t i = 0; i < total; i++) n += b[i];
-        Tensor r = empty(Dims{n}, self.dtype());
-        dispatch_size(itemsize(self.dtype()), [&](auto tag) {
-            using T = typename decltype(tag)::type;
-            T* o = r.data<T>();
-            const T* p = s.data<T>();
-            for (int64_t i = 0; i < total; i++)
-                if (b[i]) *o++ = p[i];
-        });
-        return r;
+        return select_raw(self, mask);
     }
     static Grads backward(Ctx& c, const Tensor& g) {
         Tensor mask = c.in<1>();
@@ -124,16 +109,18 @@ struct MaskedScatter : Op<MaskedScatter> {
         Tensor m = contiguous(alias(mask, sizes, broadcast_strides(mask, sizes), mask->offset));
         Tensor s = contiguous(apart_from(out, source));
         const bool* b = m.data<bool>();
-        int64_t n = 0, total = m.numel();
-        for (int64_t i = 0; i < total; i++) n += b[i];
+        int64_t total = m.numel(), n = count_true(b, total);
         check(n <= s.numel(), "Number of elements of source < number of ones in mask (", s.numel(), " < ", n, ", masked_scatter)");
         Tensor r = out.is_contiguous() && !out.lazy() ? out : contiguous(clone_raw(out));
         dispatch_size(itemsize(out.dtype()), [&](auto tag) {
             using T = typename decltype(tag)::type;
             T* o = r.data<T>();
             const T* p = s.data<T>();
-            for (int64_t i = 0; i < total; i++)
-                if (b[i]) o[i] = *p++;
+            for (int64_t i = 0, k = 0; k < n; i++) {
+                const T old = o[i], next = p[k];
+                o[i] = b[i] ? next : old;
+                k += b[i];
+            }
         });
         if (!r.is(out)) copy_(out, r);
     }

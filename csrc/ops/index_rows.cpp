@@ -1,4 +1,5 @@
 // Indexing by one vector along one dimension, and by positions in the flattened tensor.
+#include "cpu/kernels.h"
 #include "ops/index_core.h"
 
 namespace rl {
@@ -69,6 +70,16 @@ struct Rows {
         places = places_along(r, dim, checked_indices(index, r.dim() ? r.sizes()[dim] : 1, dim, false, kind));
     }
 };
+// out += src, run by run; a run is always added by one thread or by parts, in order.
+template <class T> void add_runs(T* out, const T* src, const Places& p) {
+    int64_t n = int64_t(p.index.size()), w = p.width, outer = int64_t(p.outer.size());
+    auto part = [&](int64_t o0, int64_t o1, int64_t k0, int64_t k1) {
+        for (int64_t o = o0; o < o1; o++)
+            for (int64_t i = 0; i < n; i++) cpu::kernels().reduce<T>().acc_sum(out + p.outer[size_t(o)] + p.index[size_t(i)] + k0, src + (o * n + i) * w + k0, k1 - k0);
+    };
+    if (outer > 1) cpu::parallel_for(outer, std::max<int64_t>(2, kGrain / std::max<int64_t>(n * w, 1)), [&](int64_t a, int64_t b) { part(a, b, 0, w); });
+    else cpu::parallel_for(w, std::max<int64_t>(32, kGrain / std::max<int64_t>(n, 1)), [&](int64_t a, int64_t b) { part(0, outer, a, b); });
+}
 void check_index_type(const char* op, const Tensor& index) {
     check(index.dtype() == DType::Int64 || index.dtype() == DType::Int32, op, "(): Expected dtype int32/int64 for index but got: ", title(index.dtype()));
 }
@@ -86,6 +97,8 @@ struct IndexAdd : Update<IndexAdd, int64_t, Tensor, Tensor, Scalar> {
         if (r.is_meta() || !rows.source.numel()) return;
         dispatch(r.dtype(), [&](auto tag) {
             using T = typename decltype(tag)::type;
+            if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>)
+                if (alpha.equals(1) && rows.places.run && rows.places.width >= 16) return add_runs(r.data<T>(), rows.source.data<T>(), rows.places);
             if (alpha.equals(1)) return update_places(r.data<T>(), rows.source.data<T>(), 1, rows.places, [](T& a, const T& b) { a = plus(a, b); });
             T scale = alpha.to<T>();
             update_places(r.data<T>(), rows.source.data<T>(), 1, rows.places, [scale](T& a, const T& b) { a = plus(a, times(b, scale)); });

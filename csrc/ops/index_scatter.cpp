@@ -8,11 +8,11 @@ namespace {
 // The index tensor of gather and scatter, row by row (a row: along its last dimension). An element k of a row that
 // starts at `at` leads to place base + k * step + index[at + k] * stride of the other tensor.
 struct Rows {
-    Tensor index;  // contiguous int64, checked
-    int64_t dim, stride, step, length, rows;
+    Tensor index;  // contiguous int64
+    int64_t dim, limit, stride, step, length, rows;
     Dims sizes, strides;  // of the index without its last dimension; the other tensor's strides, 0 along dim
 
-    Rows(const Tensor& other, int64_t d, const Tensor& checked) : index(checked), dim(d) {
+    Rows(const Tensor& other, int64_t d, const Tensor& i) : index(index_values(i)), dim(d), limit(other.dim() ? other.sizes()[d] : 1) {
         int64_t n = index.dim();
         stride = other.dim() ? other.strides()[d] : 1;
         if (n == 0) {
@@ -28,6 +28,7 @@ struct Rows {
         rows = product(sizes);
     }
     int64_t base(int64_t row) const {
+        if (sizes.size() == 1) return row * strides[0];
         int64_t b = 0;
         for (size_t i = sizes.size(); i-- > 0;) {
             b += row % sizes[i] * strides[i];
@@ -38,18 +39,33 @@ struct Rows {
     bool along_rows() const { return step == 0; }  // dim is the last: rows don't meet each other's places
 };
 
-// f(other element, position in the index tensor), every element of `out` by one thread in a fixed order.
+// Checks the indices and calls f(other element, position in the index tensor), every element of `out` by one thread in a fixed order.
 template <class T, class F> void each_place(T* out, const Rows& r, F f) {
     const int64_t* index = r.index.data<int64_t>();
     auto part = [&](int64_t r0, int64_t r1, int64_t k0, int64_t k1) {
         for (int64_t row = r0; row < r1; row++) {
             T* base = out + r.base(row);
-            for (int64_t k = k0; k < k1; k++) f(base[k * r.step + index[row * r.length + k] * r.stride], row * r.length + k);
+            int64_t at = row * r.length;
+            check_range(index + at + k0, k1 - k0, r.limit, r.dim, BadIndex::Runtime);
+            if (r.step == 0 && r.stride == 1)
+                for (int64_t k = at + k0; k < at + k1; k++) f(base[index[k]], k);
+            else
+                for (int64_t k = k0; k < k1; k++) f(base[k * r.step + index[at + k] * r.stride], at + k);
         }
     };
     if (r.along_rows()) cpu::parallel_for(r.rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(r.length, 1)), [&](int64_t a, int64_t b) { part(a, b, 0, r.length); });
     else if (r.length >= 32) cpu::parallel_for(r.length, std::max<int64_t>(32, kGrain / std::max<int64_t>(r.rows, 1)), [&](int64_t a, int64_t b) { part(0, r.rows, a, b); });
     else part(0, r.rows, 0, r.length);
+}
+
+template <class T> void read_rows(T* out, const T* in, const Rows& r) {
+    cpu::parallel_for(r.rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(r.length, 1)), [&](int64_t a, int64_t b) {
+        for (int64_t row = a; row < b; row++) {
+            const int64_t* index = r.index.data<int64_t>() + row * r.length;
+            check_range(index, r.length, r.limit, r.dim, BadIndex::Runtime);
+            read_run(out + row * r.length, in + r.base(row), index, r.length);
+        }
+    });
 }
 
 // Checks of shapes; `src` undefined for gather.
@@ -91,10 +107,11 @@ struct Gather : Op<Gather> {
         check_shapes(self, d, index, Tensor());
         if (r.is_meta()) return r;
         Tensor s = resolve(self);
-        Rows rows(s, d, checked_indices(index, self.dim() ? self.sizes()[d] : 1, d, false, BadIndex::Runtime));
+        Rows rows(s, d, index);
         dispatch_size(itemsize(s.dtype()), [&](auto tag) {
             using T = typename decltype(tag)::type;
             T* out = r.data<T>();
+            if (rows.along_rows() && rows.stride == 1) return read_rows(out, s.data<T>(), rows);
             each_place(s.data<T>(), rows, [out](const T& v, int64_t i) { out[i] = v; });
         });
         return r;
@@ -115,13 +132,13 @@ static void scatter_into(const char* op, const Tensor& r, int64_t dim, const Ten
     if (index.numel() == 0) return;
     check_shapes(r, d, index, src.tensor ? *src.tensor : Tensor());
     if (r.is_meta()) return;
-    Rows rows(r, d, checked_indices(index, r.dim() ? r.sizes()[d] : 1, d, false, BadIndex::Runtime));
+    Rows rows(r, d, index);
     Tensor values = src.tensor ? covered(apart_from(r, *src.tensor), index) : scalar_tensor(src.scalar, r.dtype());
-    int64_t step = src.tensor ? 1 : 0;
     with_reduction(reduce, r.dtype(), [&](auto tag, auto f) {
         using T = typename decltype(tag)::type;
-        const T* v = values.data<T>();
-        each_place(r.data<T>(), rows, [v, step, f](T& place, int64_t i) { f(place, v[i * step]); });
+        const T *v = values.data<T>(), one = *v;
+        if (src.tensor) each_place(r.data<T>(), rows, [v, f](T& place, int64_t i) { f(place, v[i]); });
+        else each_place(r.data<T>(), rows, [one, f](T& place, int64_t) { f(place, one); });
     });
 }
 static Reduce old_reduce(const std::string& name) {
@@ -348,7 +365,19 @@ struct TakeAlongDim : Composite<TakeAlongDim> {
         if (!a.empty()) a[d] = b[d] = 1;
         Dims sa = broadcast(a, b), sb = sa;
         if (!sa.empty()) sa[d] = na, sb[d] = nb;
-        return gather(expand(self, sa), d, expand(where(lt(indices, 0), indices + Scalar(na), indices), sb));
+        Tensor from = same(sa, self.sizes()) ? self : expand(self, sa), at = from_front(indices, na);
+        return gather(from, d, same(sb, at.sizes()) ? at : expand(at, sb));
+    }
+    // Indices that count from the end as ones that count from the front.
+    static Tensor from_front(const Tensor& indices, int64_t n) {
+        if (!tls.modes && !indices.is_meta() && !indices->wrapper) {
+            Tensor t = index_values(indices);
+            const int64_t* p = t.data<int64_t>();
+            int64_t signs = 0;
+            for (int64_t i = 0; i < t.numel(); i++) signs |= p[i];
+            if (signs >= 0) return indices;
+        }
+        return where(lt(indices, 0), indices + Scalar(n), indices);
     }
 };
 OP(TakeAlongDim);

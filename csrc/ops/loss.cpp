@@ -189,26 +189,83 @@ struct CrossEntropyFused : Op<CrossEntropyFused> {
 OP(CrossEntropyFused);
 
 // ---------------------------------------------------------------- negative log-likelihood
-// The chosen class of each row. Its gradient is an operator on the input, too, as PyTorch's nll_loss_backward is: that it
-// is constant, a second differentiation finds out, rather than stopping for want of a graph.
-struct PickClassBackward : Op<PickClassBackward> {
-    SIG("_pick_class_backward(Tensor grad_output, Tensor input, Tensor index, int dim) -> Tensor");
-    DOC("Gradient of _pick_class: zeros with grad_output at the chosen classes.");
+namespace {
+// f(row, place of its target in the input, weight) for the rows that count.
+template <class T, class F> void each_target(const char* op, const Classes& s, const Tensor& target, const Tensor& weight, int64_t ignore, F f) {
+    const int64_t* y = target.data<int64_t>();
+    const T* w = weight ? weight.data<T>() : nullptr;
+    for (int64_t i = 0; i < s.rows(); i++) {
+        if (y[i] == ignore) continue;
+        check_target(op, y[i], s.classes);
+        int64_t at = s.inner == 1 ? i * s.classes + y[i] : (i / s.inner * s.classes + y[i]) * s.inner + i % s.inner;
+        f(i, at, w ? w[y[i]] : T(1));
+    }
+}
+}  // namespace
+
+// Linear in the input, so the gradient's gradient is the loss of it.
+struct NllFused : Op<NllFused> {
+    SIG("_nll_loss(Tensor input, Tensor target, Tensor? weight, int reduction, int ignore_index) -> (Tensor loss, Tensor total_weight)");
+    DOC("Negative log-likelihood of class indices, and the sum of their weights; weight is a constant.");
     FORMS(FUNCTION);
-    using Saves = Save<In<2>>;
-    static Tensor forward(const Tensor& g, const Tensor& input, const Tensor& index, int64_t dim) { return scatter(zeros(input.sizes(), g.dtype(), g.device()), dim, index, g); }
-    static Grads backward(Ctx& c, const Tensor& g) { return {gather(g, c.arg<3>(), c.in<2>()), Tensor(), Tensor()}; }
+    using Saves = Save<In<0>, In<1>, In<2>, Out<1>>;
+    using Result = std::tuple<Tensor, Tensor>;
+    static Result forward(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t reduction, int64_t ignore) {
+        Classes s = check_classes("nll_loss", input, target, weight);
+        DType t = input.dtype(), compute = loss_type(t);
+        Dims sizes = reduction ? Dims{} : Dims(target.sizes());
+        if (input.is_meta()) return {empty(sizes, t, Device::Meta), empty({}, compute, Device::Meta)};
+        return compute == DType::Float64 ? rows<double>(input, s, target, weight, reduction, ignore, sizes) : rows<float>(input, s, target, weight, reduction, ignore, sizes);
+    }
+    template <class T> static Result rows(const Tensor& input, const Classes& s, const Tensor& target, const Tensor& weight, int64_t reduction, int64_t ignore, const Dims& sizes) {
+        DType compute = dtype_of<T>();
+        Tensor x = cast_raw(input, compute), y = cast_raw(target, DType::Int64), w = weight ? cast_raw(weight, compute) : weight;
+        const T* p = x.data<T>();
+        Tensor out = empty(sizes, compute);
+        T* o = out.data<T>();
+        double loss = 0, total = 0;
+        if (!reduction) std::fill_n(o, s.rows(), T(0));
+        each_target<T>("nll_loss", s, y, w, ignore, [&](int64_t row, int64_t at, T scale) {
+            if (!reduction) o[row] = -p[at] * scale;
+            else loss -= double(p[at] * scale), total += double(scale);
+        });
+        if (reduction) *o = T(reduction == int64_t(Reduction::Mean) ? loss / total : loss);
+        return {cast_raw(out, input.dtype()), scalar_tensor(Scalar(total), compute)};
+    }
+    static Grads backward(Ctx& c, const Grads& g);
 };
-OP(PickClassBackward);
-struct PickClass : Op<PickClass> {
-    SIG("_pick_class(Tensor input, Tensor index, int dim) -> Tensor");
-    DOC("gather of one class along dim.");
+struct NllFusedBackward : Op<NllFusedBackward> {
+    SIG("_nll_loss_backward(Tensor grad_output, Tensor input, Tensor target, Tensor? weight, Tensor total_weight, int reduction, int ignore_index) -> Tensor");
+    DOC("Gradient of _nll_loss: zeros but for the targets' classes.");
     FORMS(FUNCTION);
-    using Saves = Save<In<0>, In<1>>;
-    static Tensor forward(const Tensor& input, const Tensor& index, int64_t dim) { return gather(input, dim, index); }
-    static Grads backward(Ctx& c, const Tensor& g) { return {call<PickClassBackward>(g, c.in<0>(), c.in<1>(), c.arg<2>()), Tensor()}; }
+    using Saves = Save<In<2>, In<3>>;
+    static Tensor forward(const Tensor& g, const Tensor& input, const Tensor& target, const Tensor& weight, const Tensor& total, int64_t reduction, int64_t ignore) {
+        if (g.is_meta()) return empty(input.sizes(), input.dtype(), Device::Meta);
+        Classes s = check_classes("nll_loss", input, target, weight);
+        return loss_type(input.dtype()) == DType::Float64 ? rows<double>(g, input, s, target, weight, total, reduction, ignore) : rows<float>(g, input, s, target, weight, total, reduction, ignore);
+    }
+    template <class T> static Tensor rows(const Tensor& g, const Tensor& input, const Classes& s, const Tensor& target, const Tensor& weight, const Tensor& total, int64_t reduction, int64_t ignore) {
+        DType compute = dtype_of<T>();
+        Tensor gs = cast_raw(g, compute), y = cast_raw(target, DType::Int64), w = weight ? cast_raw(weight, compute) : weight, r = zeros(input.sizes(), compute);
+        const T* gp = gs.data<T>();
+        T *o = r.data<T>(), scale = reduction == int64_t(Reduction::Mean) ? T(1 / double(*total.data<T>())) : T(1);
+        int64_t step = reduction ? 0 : 1;
+        each_target<T>("nll_loss", s, y, w, ignore, [&](int64_t row, int64_t at, T weight_of) { o[at] = -gp[row * step] * weight_of * scale; });
+        return cast_raw(r, input.dtype());
+    }
+    static Grads backward(Ctx& c, const Tensor& g) {
+        Grads r(5);
+        r[0] = std::get<0>(call<NllFused>(g, c.in<2>(), c.in<3>(), c.arg<5>(), c.arg<6>()));
+        return r;
+    }
 };
-OP(PickClass);
+Grads NllFused::backward(Ctx& c, const Grads& g) {
+    Grads r(3);
+    if (g[0]) r[0] = call<NllFusedBackward>(g[0], c.in<0>(), c.in<1>(), c.in<2>(), rl::detach(c.out<1>()), c.arg<3>(), c.arg<4>());
+    return r;
+}
+OP(NllFused);
+OP(NllFusedBackward);
 
 // Without class weights: summed in one pass. The gradient is of public operators.
 struct NllReduced : Op<NllReduced> {
@@ -259,27 +316,8 @@ struct NllLoss : Composite<NllLoss> {
     }
     // -weight[target] * input[target], its sum over the rows that count, or that divided by the sum of their weights
     static Tensor compute(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore, Reduction r) {
-        Classes s = check_classes("nll_loss", input, target, weight);
-        int64_t dim = input.dim() == 1 ? 0 : 1;
-        Tensor y = to(target, DType::Int64);
-        if (!input.is_meta()) {
-            Tensor plain = contiguous(rl::detach(y));
-            const int64_t* t = plain.data<int64_t>();
-            for (int64_t i = 0; i < plain.numel(); i++)
-                if (t[i] != ignore) check_target("nll_loss", t[i], s.classes);
-        }
-        Tensor counts = ne(y, ignore), safe = where(counts, y, Scalar(0));
-        Tensor index = input.dim() == 1 ? reshape(safe, {1}) : unsqueeze(safe, dim);
-        Tensor picked = reshape(call<PickClass>(input, index, dim), Dims(y.sizes()));
-        Tensor zero = zeros({}, input.dtype(), input.device());
-        if (!weight) {
-            Tensor loss = where(counts, neg(picked), zero);
-            if (r != Reduction::Mean) return reduce_loss(loss, r);
-            return sum(loss) / to(sum(counts), input.dtype());
-        }
-        Tensor w = where(counts, reshape(index_select(weight, 0, reshape(safe, {-1})), Dims(y.sizes())), zero);
-        Tensor loss = where(counts, neg(picked) * w, zero);
-        return r != Reduction::Mean ? reduce_loss(loss, r) : sum(loss) / sum(w);
+        check(!weight || !weight.requires_grad() || !tls.grad, "The function 'nll_loss_forward' is not differentiable with respect to argument 'weight'. This input cannot have requires_grad True.");
+        return std::get<0>(call<NllFused>(input, target, weight, int64_t(r), ignore));
     }
 };
 OP(NllLoss);

@@ -1,6 +1,8 @@
 // Products of matrices: mm, bmm and their sums with a matrix, and matmul, which chooses among them.
 #include "ops/matmul.h"
 
+#include "cpu/kernels.h"
+
 #include <algorithm>
 
 #include "cpu/parallel.h"
@@ -73,6 +75,11 @@ void bmm_into(const char* kernel, const Tensor& c, const Tensor& a, const Tensor
         const T *pa = x.data<T>(), *pb = y.data<T>();
         T* pc = c.data<T>();
         auto some = [&](int64_t begin, int64_t end) {
+            if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>)
+                if (m == 1 && n == 1 && k > 0 && al == T(1) && be == T(0) && x.strides()[2] == 1 && y.strides()[1] == 1) {  // of vectors
+                    for (int64_t i = begin; i < end; i++) pc[i * sc] = cpu::kernels().reduce<T>().dot(pa + i * sa, pb + i * sb, k);
+                    return;
+                }
             for (int64_t i = begin; i < end; i++)
                 product<T>(m, n, k, al, {pa + i * sa, x.strides()[1], x.strides()[2]}, {pb + i * sb, y.strides()[1], y.strides()[2]}, be, pc + i * sc, ldc);
         };

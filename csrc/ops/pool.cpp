@@ -1,6 +1,7 @@
 // Pooling: maximum and mean over windows, fixed or adaptive, and their gradients.
 #include "ops/pool.h"
 
+#include "cpu/kernels.h"
 #include "cpu/parallel.h"
 #include "cpu/pool.h"
 
@@ -104,12 +105,45 @@ template <class F> void dispatch_floats(const char* kernel, DType t, F&& f) {
     }
 }
 
+// One position for a whole plane: a reduction of rows.
+bool whole_planes(const cpu::PoolShape& s, const Image& x, DType t) {
+    bool one = s.adaptive && x.layout == cpu::Layout::Planar && (t == DType::Float32 || t == DType::Float64);
+    for (int i = 0; i < s.dims; i++) one = one && s.output[i] == 1;
+    return one;
+}
+template <class F> void each_plane(const cpu::PoolShape& s, F&& f) {
+    int64_t size = 1;
+    for (int i = 0; i < s.dims; i++) size *= s.input[i];
+    cpu::parallel_for(s.batch * s.channels, std::max<int64_t>(1, kGrain / std::max<int64_t>(size, 1)), [&](int64_t a, int64_t b) {
+        for (int64_t i = a; i < b; i++) f(i, size);
+    });
+}
+template <class T> void plane_means(const cpu::PoolShape& s, const T* x, T* out) {
+    each_plane(s, [&](int64_t i, int64_t size) { out[i] = cpu::kernels().reduce<T>().sum(x + i * size, size) / T(size); });
+}
+template <class T> void plane_maxima(const cpu::PoolShape& s, const T* x, T* out, int64_t* at) {
+    each_plane(s, [&](int64_t i, int64_t size) {
+        const T* p = x + i * size;
+        int64_t k = cpu::kernels().reduce<T>().argmax(p, size);
+        if (p[k] != p[k])  // of several NaN the last, as when a window is read in order
+            for (int64_t j = size; j-- > k;)
+                if (p[j] != p[j]) {
+                    k = j;
+                    break;
+                }
+        out[i] = p[k];
+        if (at) at[i] = k;
+    });
+}
+
 std::pair<Tensor, Tensor> max_values(const Tensor& input, const cpu::PoolShape& shape, const Dims& sizes, size_t n, bool indices) {
     Image x = pool_image(input, n);
     Tensor r = pool_result(sizes, input.dtype(), x), at = indices ? pool_result(sizes, DType::Int64, x) : Tensor();
     if (r.numel() == 0) return {r, at};
     auto go = [&](auto tag) {
         using T = typename decltype(tag)::type;
+        if constexpr (std::is_floating_point_v<T>)
+            if (whole_planes(shape, x, input.dtype())) return plane_maxima(shape, x.t.data<T>(), r.data<T>(), at ? at.data<int64_t>() : nullptr);
         cpu::max_pool_forward<T>(shape, x.layout, x.t.data<T>(), r.data<T>(), at ? at.data<int64_t>() : nullptr);
     };
     switch (input.dtype()) {
@@ -161,6 +195,8 @@ Tensor average_values(const Tensor& input, const cpu::PoolShape& shape, const Di
     }
     dispatch_floats(op, input.dtype(), [&](auto tag) {
         using T = typename decltype(tag)::type;
+        if constexpr (std::is_floating_point_v<T>)
+            if (whole_planes(shape, x, input.dtype())) return plane_means(shape, x.t.template data<T>(), r.data<T>());
         if (r.numel()) cpu::average_pool_forward<T>(shape, x.layout, x.t.template data<T>(), r.data<T>());
     });
     return r;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cpu/clones.h"
 #include "cpu/parallel.h"
 #include "ops/conv.h"
 
@@ -92,7 +93,44 @@ struct Lines {
 };
 
 // y (outer, out, inner) = the taps applied to x (outer, in, inner); transposed: x += the taps' shares of y.
+template <class T> RL_CLONES void pick_run(T* __restrict to, const T* __restrict from, const int64_t* __restrict index, int64_t n) {
+    for (int64_t i = 0; i < n; i++) to[i] = from[index[i]];
+}
+template <class T> RL_CLONES void double_run(T* __restrict to, const T* __restrict from, int64_t n) {
+    for (int64_t i = 0; i < n; i++) to[2 * i] = to[2 * i + 1] = from[i];
+}
+template <class T> RL_CLONES void mix_run(T* __restrict to, const T* __restrict from, const int64_t* __restrict index, const T* __restrict weight, int64_t n) {
+    for (int64_t i = 0; i < n; i++) to[i] = weight[2 * i] * from[index[2 * i]] + weight[2 * i + 1] * from[index[2 * i + 1]];
+}
+template <class T> RL_CLONES void mix_rows(T* __restrict to, const T* a, const T* b, T wa, T wb, int64_t n) {
+    for (int64_t i = 0; i < n; i++) to[i] = wa * a[i] + wb * b[i];
+}
+template <class T> RL_CLONES void add_row(T* __restrict to, const T* from, T weight, int64_t n) {
+    for (int64_t i = 0; i < n; i++) to[i] += weight * from[i];
+}
+// Along the last dimension in memory: results next to each other have their inputs near each other.
+template <class T> void resample_lines(const Taps& t, int64_t outer, int64_t in, int64_t out, const T* x, T* y) {
+    std::vector<T> weight(t.weight.begin(), t.weight.end());
+    bool twice = t.taps == 1 && out == 2 * in;
+    for (int64_t i = 0; twice && i < out; i++) twice = t.index[size_t(i)] == i / 2;
+    cpu::parallel_for(outer, std::max<int64_t>(1, kGrain / (out * t.taps)), [&](int64_t begin, int64_t end) {
+        for (int64_t o = begin; o < end; o++) {
+            const T* from = x + o * in;
+            T* to = y + o * out;
+            if (twice) double_run(to, from, in);
+            else if (t.taps == 1) pick_run(to, from, t.index.data(), out);
+            else if (t.taps == 2) mix_run(to, from, t.index.data(), weight.data(), out);
+            else
+                for (int64_t i = 0; i < out; i++) {
+                    T sum = 0;
+                    for (int64_t k = i * t.taps; k < (i + 1) * t.taps; k++) sum += weight[size_t(k)] * from[t.index[size_t(k)]];
+                    to[i] = sum;
+                }
+        }
+    });
+}
 template <class T> void resample(const Taps& t, const Lines& l, int64_t in, int64_t out, const T* x, T* y) {
+    if (l.inner == 1) return resample_lines(t, l.outer, in, out, x, y);
     cpu::parallel_for(l.outer * out, std::max<int64_t>(1, kGrain / (l.inner * t.taps)), [&](int64_t begin, int64_t end) {
         for (int64_t row = begin; row < end; row++) {
             int64_t i = row % out;
@@ -104,11 +142,8 @@ template <class T> void resample(const Taps& t, const Lines& l, int64_t in, int6
                 std::memcpy(to, from + index[0] * l.inner, size_t(l.inner) * sizeof(T));
                 continue;
             }
-            for (int64_t j = 0; j < l.inner; j++) {
-                T sum = 0;
-                for (int64_t k = 0; k < t.taps; k++) sum += T(weight[k]) * from[index[k] * l.inner + j];
-                to[j] = sum;
-            }
+            mix_rows(to, from + index[0] * l.inner, from + index[1] * l.inner, T(weight[0]), T(weight[1]), l.inner);
+            for (int64_t k = 2; k < t.taps; k++) add_row(to, from + index[k] * l.inner, T(weight[k]), l.inner);
         }
     });
 }
@@ -253,7 +288,7 @@ struct Interpolate : Composite<Interpolate> {
         bool one_tap = kernel == Kernel::Nearest || kernel == Kernel::NearestExact, bytes = t == DType::UInt8 && !one_tap && output.size() == 2;
         Tensor r = t == DType::Float32 || t == DType::Float64 || bytes ? input : to(input, DType::Float32);
         for (size_t step = 0; step < output.size(); step++) {
-            size_t i = bytes ? output.size() - 1 - step : step;
+            size_t i = output.size() - 1 - step;  // the last dimension first: its elements are dealt with one by one, so while there are few
             int64_t in = input.sizes()[i + 2], out = output[i];
             double scale = align && !one_tap ? (out > 1 ? double(in - 1) / double(out - 1) : 0) : !factors.empty() && factors[i] > 0 ? 1 / factors[i] : double(in) / double(out);
             if (in == out && (factors.empty() || bytes)) continue;

@@ -207,8 +207,9 @@ template <bool Largest> static ValuesIndices running_best(const char* op, const 
                 T *v = values.data<T>() + i * l.n, best = p[0];
                 int64_t *where = indices.data<int64_t>() + i * l.n, at = 0, n = l.n;
                 for (int64_t k = 0; k < n; k++) {
-                    bool wins = is_nan(p[k]) || (!is_nan(best) && (Largest ? p[k] >= best : p[k] <= best));
-                    best = wins ? p[k] : best, at = wins ? k : at;
+                    T x = p[k];
+                    bool beaten = Largest ? x < best : x > best;  // as a rule
+                    if (__builtin_expect(!beaten, 0) && (is_nan(x) || !is_nan(best))) best = x, at = k;
                     v[k] = best, where[k] = at;
                 }
             });
@@ -306,14 +307,8 @@ template <bool Cumulative> static Tensor trapezoid_dx(const char* op, const Tens
     int64_t d = wrap_dim(dim, y.dim());
     check_sampled(op, y, {}, d);
     if (y.sizes()[d] == 0) return no_strips(y, d, Cumulative);
-    int64_t n = y.sizes()[d];
-    if (!Cumulative && n > 1 && itemsize(y.dtype()) >= 4 && is_inexact(y.dtype())) {  // the inner heights count twice
-        Tensor twice = sum(narrow(y, d, 1, n - 2), {d}) * Scalar(2.0) + (select(y, d, 0) + select(y, d, n - 1));
-        return halves(twice * dx);
-    }
-    Tensor areas = strips_of(y, d);
-    if (Cumulative) return halves(cumsum(areas, d) * dx);
-    return halves(sum(areas, {d}) * dx);
+    if (Cumulative) return halves(cumsum(strips_of(y, d), d) * dx);
+    return (sum(y, {d}) - (select(y, d, 0) + select(y, d, -1)) * Scalar(0.5)) * dx;
 }
 
 struct TrapezoidX : Composite<TrapezoidX> {

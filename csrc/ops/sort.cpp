@@ -1,7 +1,32 @@
 // sort, argsort, msort, topk. NaN is larger than everything else.
 #include "ops/sort.h"
 
+#include "cpu/clones.h"
+
 namespace rl {
+
+template <class T> RL_CLONES static KeyOf<T> keys_of(const T* x, int64_t n, KeyOf<T> flip, KeyOf<T>* keys) {
+    KeyOf<T> least = ~KeyOf<T>(0);
+    for (int64_t i = 0; i < n; i++) {
+        keys[i] = sort_key(x[i]) ^ flip;
+        least = keys[i] < least ? keys[i] : least;
+    }
+    return least;
+}
+template <class T> KeyOf<T> fill_keys(const T* x, int64_t n, KeyOf<T> flip, KeyOf<T>* keys) { return keys_of(x, n, flip, keys); }
+#define RL_KEYS(T) template KeyOf<T> fill_keys(const T*, int64_t, KeyOf<T>, KeyOf<T>*);
+RL_KEYS(bool)
+RL_KEYS(uint8_t)
+RL_KEYS(int8_t)
+RL_KEYS(int16_t)
+RL_KEYS(int32_t)
+RL_KEYS(int64_t)
+RL_KEYS(uint16_t)
+RL_KEYS(uint32_t)
+RL_KEYS(uint64_t)
+RL_KEYS(float)
+RL_KEYS(double)
+#undef RL_KEYS
 
 // ---------------------------------------------------------------- radix sort
 namespace {
@@ -153,10 +178,36 @@ struct Msort : Composite<Msort> {
 OP(Msort);
 
 // ---------------------------------------------------------------- topk
+// A few of many: a list of the best k + 1 so far, which few elements get into. False where some of them are equal.
+template <class T> static bool top_few(const T* x, int64_t n, int64_t k, KeyOf<T> flip, T* values, int64_t* indices) {
+    constexpr int64_t kFew = 16, kBlock = 128;
+    using K = KeyOf<T>;
+    if (k > kFew || n < 8 * (k + 1)) return false;
+    Keyed<K> best[kFew + 1];
+    K keys[kBlock];
+    int64_t have = 0;
+    auto add = [&](K key, int64_t at) {
+        int64_t i = have <= k ? have++ : k;
+        for (; i > 0 && key < best[i - 1].key; i--) best[i] = best[i - 1];
+        best[i] = {key, uint32_t(at)};
+    };
+    for (int64_t begin = 0; begin < n; begin += kBlock) {
+        int64_t count = std::min(kBlock, n - begin);
+        K least = fill_keys(x + begin, count, flip, keys);
+        if (have > k && least >= best[k].key) continue;
+        for (int64_t i = 0; i < count; i++)
+            if (have <= k || keys[i] < best[k].key) add(keys[i], begin + i);
+    }
+    for (int64_t i = 0; i < k; i++)
+        if (best[i].key == best[i + 1].key) return false;
+    for (int64_t i = 0; i < k; i++) indices[i] = best[i].at, values[i] = x[best[i].at];
+    return true;
+}
 // The k best of a row. Keys alone are compared, so which of equal elements come out is the library's choice, as in PyTorch.
 template <class T> static void top_of_row(const T* x, int64_t n, int64_t k, bool largest, bool in_order, std::vector<Keyed<KeyOf<T>>>& items, T* values, int64_t* indices) {
     using K = KeyOf<T>;
     K flip = largest ? ~K(0) : K(0);
+    if ((in_order || k * 64 <= n) && top_few(x, n, k, flip, values, indices)) return;
     auto before = [](const Keyed<K>& a, const Keyed<K>& b) { return a.key < b.key; };
     items.resize(size_t(n));
     for (int64_t i = 0; i < n; i++) items[size_t(i)] = {K(sort_key(x[i]) ^ flip), uint32_t(i)};

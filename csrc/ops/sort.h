@@ -17,6 +17,9 @@ template <class T> inline KeyOf<T> sort_key(T v) {
     else return K(v);
 }
 
+// The keys of n elements, with the bits of flip inverted. The result is the smallest of them.
+template <class T> KeyOf<T> fill_keys(const T* x, int64_t n, KeyOf<T> flip, KeyOf<T>* keys);
+
 // An element to be sorted: its key and where it was.
 template <class K> struct Keyed {
     K key;

@@ -1,6 +1,8 @@
 // Searching in sorted sequences: searchsorted, bucketize, isin.
 #include "ops/sort.h"
 
+#include "cpu/clones.h"
+
 namespace rl {
 
 // ---------------------------------------------------------------- searchsorted
@@ -32,6 +34,32 @@ static void check_search(const Tensor& sequence, const Tensor& values, const Ten
         check(!t->is_complex() && t->dtype() != DType::Bool, Err::NotImplemented, "\"searchsorted_out_cpu\" not implemented for '", title(t->dtype()), "'");
 }
 
+// Many values in one sequence of n keys: all take the same steps, each a selection.
+template <class K> RL_CLONES static void search_step(const K* __restrict keys, const K* __restrict wanted, int32_t* __restrict at, int32_t half, bool right, int64_t n) {
+    if (right)
+        for (int64_t i = 0; i < n; i++) at[i] += half & -int32_t(keys[at[i] + half - 1] <= wanted[i]);
+    else
+        for (int64_t i = 0; i < n; i++) at[i] += half & -int32_t(keys[at[i] + half - 1] < wanted[i]);
+}
+template <class T> static void search_many(const T* row, int64_t n, const T* values, int64_t count, bool right, int64_t* found) {
+    using K = KeyOf<T>;
+    constexpr int64_t kBlock = 512;
+    cpu::Buffer<K> keys(n);
+    fill_keys(row, n, K(0), keys.data);
+    cpu::parallel_for(count, kGrain / 16, [&](int64_t a, int64_t b) {
+        K wanted[kBlock];
+        int32_t at[kBlock];
+        for (int64_t begin = a; begin < b; begin += kBlock) {
+            int64_t m = std::min(kBlock, b - begin), left = n;
+            fill_keys(values + begin, m, K(0), wanted);
+            std::fill_n(at, m, 0);
+            for (; left > 1; left -= left / 2) search_step<K>(keys.data, wanted, at, int32_t(left / 2), right, m);
+            search_step<K>(keys.data, wanted, at, 1, right, m);
+            std::copy_n(at, m, found + begin);
+        }
+    });
+}
+
 static Tensor search_raw(const Tensor& sequence, const Tensor& values, const Search& how, const Tensor& sorter) {
     check_search(sequence, values, sorter);
     DType result = how.int32 ? DType::Int32 : DType::Int64;
@@ -47,6 +75,7 @@ static Tensor search_raw(const Tensor& sequence, const Tensor& values, const Sea
         const int64_t* orders = order ? order.data<int64_t>() : nullptr;
         int64_t* found = r.data<int64_t>();
         bool many = s.dim() > 1;
+        if (!many && !orders && n > 0 && v.numel() >= 64 && n <= std::min<int64_t>(4 * v.numel(), INT32_MAX)) return search_many(rows, n, wanted, v.numel(), how.right, found);
         cpu::parallel_for(v.numel(), kGrain / 16, [=](int64_t a, int64_t b) {
             for (int64_t i = a; i < b; i++) {
                 int64_t skip = many ? i / per_row * n : 0;

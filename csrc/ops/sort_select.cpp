@@ -43,6 +43,36 @@ template <class T> static int64_t kth(const T* x, int64_t n, int64_t k, Items<T>
     fill_items(x, n, items);
     return quick_select(items.data(), n, k);
 }
+// The place of the k-th smallest element in a stable order: its key is found digit by digit, then the place among equals.
+template <class T> static int64_t kth_stable(const T* x, int64_t n, int64_t k) {
+    using K = KeyOf<T>;
+    constexpr int kDigit = 11, kBins = 1 << kDigit;
+    cpu::Buffer<K> keys(n), rest(n);
+    fill_keys(x, n, K(0), keys.data);
+    std::vector<uint32_t> counts(kBins);
+    const K* from = keys.data;
+    int64_t left = n;
+    K prefix = 0;
+    for (int shift = int(8 * sizeof(K)) - kDigit;; shift = std::max(0, shift - kDigit)) {
+        std::fill(counts.begin(), counts.end(), 0);
+        for (int64_t i = 0; i < left; i++) counts[size_t(from[i] >> shift & (kBins - 1))]++;
+        K digit = 0;
+        while (k >= int64_t(counts[size_t(digit)])) k -= counts[size_t(digit)], digit++;
+        K mask = K(~K(0)) << shift;
+        prefix = (prefix & ~(K(kBins - 1) << shift)) | digit << shift;
+        int64_t kept = 0;
+        for (int64_t i = 0; i < left; i++) {
+            K key = from[i];
+            rest.data[kept] = key;
+            kept += (key & mask) == (prefix & mask);
+        }
+        from = rest.data, left = kept;
+        if (shift == 0 || left == 1) break;
+    }
+    K key = left == 1 ? from[0] : prefix;
+    for (int64_t i = 0;; i++)
+        if (keys.data[i] == key && k-- == 0) return i;
+}
 // The lower of the two middle elements. A NaN is the median of its row, or is left out.
 template <class T> static int64_t median_of(const T* x, int64_t n, bool skip_nan, Items<T>& items) {
     int64_t nans = 0, first = -1;
@@ -51,6 +81,7 @@ template <class T> static int64_t median_of(const T* x, int64_t n, bool skip_nan
     if (nans && !skip_nan) return first;
     int64_t count = n - nans;
     if (count == 0) return first;
+    if (n >= 256) return kth_stable(x, n, (count - 1) / 2);
     fill_items(x, n, items);
     std::nth_element(items.begin(), items.begin() + (count - 1) / 2, items.end());  // of equal ones the one that a stable sort has there, as in PyTorch
     return items[size_t(count - 1) / 2].at;
@@ -58,6 +89,14 @@ template <class T> static int64_t median_of(const T* x, int64_t n, bool skip_nan
 // The most frequent value, the smallest of several; the place that is last of its run after PyTorch's sort.
 template <class T> static int64_t mode_of(const T* x, int64_t n, Items<T>& items) {
     fill_items(x, n, items);
+    if (n >= 64) {  // where all are different any order shows it
+        cpu::Buffer<Keyed<KeyOf<T>>> room(n);
+        const auto* in_order = sort_keyed(items.data(), room.data, n, false);
+        int64_t equal = 0;
+        for (int64_t i = 1; i < n; i++) equal += in_order[i].key == in_order[i - 1].key;
+        if (!equal) return in_order[0].at;
+        fill_items(x, n, items);
+    }
     std::sort(items.begin(), items.end(), before<KeyOf<T>>);
     int64_t best = 0, best_count = 0;
     for (int64_t i = 0; i < n;) {

@@ -39,22 +39,83 @@ static Tensor take_first(const Tensor& flat, const Runs& r) {
     return t;
 }
 
+// The first n elements of t, in memory of their own where t has much more.
+static Tensor trimmed(const Tensor& t, int64_t n) {
+    Tensor part = alias(t, Dims{n}, Dims{1}, 0);
+    return n * 2 < t.numel() ? clone_raw(part) : part;
+}
+// The first of each run. What is written for an element that is no first, the next one overwrites.
+template <class T> static Triple runs_of(const Tensor& x, const Dims& sizes, bool want_inverse, bool want_counts) {
+    int64_t n = x.numel(), k = 0;
+    Tensor values = empty(Dims{n}, x.dtype()), inverse = want_inverse ? empty(sizes, DType::Int64) : nothing(), starts = want_counts ? empty(Dims{n}, DType::Int64) : nothing();
+    const T* p = x.data<T>();
+    T* v = values.data<T>();
+    int64_t *to = want_inverse ? inverse.data<int64_t>() : nullptr, *start = want_counts ? starts.data<int64_t>() : nullptr;
+    auto loop = [&](auto also) {
+        for (int64_t i = 0; i < n; i++) {
+            v[k] = p[i];
+            bool fresh = i == 0 || !(p[i - 1] == p[i]);
+            also(i, fresh);
+            k += fresh;
+        }
+    };
+    if (!to && !start) loop([](int64_t, bool) {});
+    else
+        loop([&](int64_t i, bool fresh) {
+            if (start) start[k] = i;
+            if (to) to[i] = k - 1 + fresh;
+        });
+    if (start)
+        for (int64_t i = 0; i < k; i++) start[i] = (i + 1 < k ? start[i + 1] : n) - start[i];
+    return {trimmed(values, k), inverse, want_counts ? trimmed(starts, k) : starts};
+}
+// Integers from a narrow range, low..low + range - 1, are counted.
+template <class T> static Triple counted(const Tensor& x, const Dims& sizes, T low, int64_t range, bool want_inverse, bool want_counts) {
+    int64_t n = x.numel(), found = 0;
+    const T* p = x.data<T>();
+    std::vector<int64_t> table(static_cast<size_t>(range));
+    for (int64_t i = 0; i < n; i++) table[size_t(p[i]) - size_t(low)]++;
+    for (int64_t c : table) found += c != 0;
+    Tensor values = empty(Dims{found}, x.dtype()), inverse = want_inverse ? empty(sizes, DType::Int64) : nothing(), counts = want_counts ? empty(Dims{found}, DType::Int64) : nothing();
+    int64_t k = 0;
+    for (size_t i = 0; i < table.size(); i++) {
+        if (!table[i]) continue;
+        values.data<T>()[k] = T(size_t(low) + i);
+        if (want_counts) counts.data<int64_t>()[k] = table[i];
+        table[i] = k++;  // from now on the place in the result
+    }
+    if (want_inverse)
+        for (int64_t i = 0; i < n; i++) inverse.data<int64_t>()[i] = table[size_t(p[i]) - size_t(low)];
+    return {values, inverse, counts};
+}
+template <class T> static int64_t range_of(const T* p, int64_t n, T& low) {
+    T high = low = n ? p[0] : T(0);
+    for (int64_t i = 0; i < n; i++) low = std::min(low, p[i]), high = std::max(high, p[i]);
+    uint64_t range = uint64_t(high) - uint64_t(low);
+    return range < uint64_t(1) << 20 ? int64_t(range) + 1 : INT64_MAX;
+}
+
 template <bool Sort> static Triple unique_flat(const char* op, const Tensor& self, bool want_inverse, bool want_counts) {
     check_data(op, self);
     Tensor flat = contiguous(self), x = to_compute(flat);
     int64_t n = x.numel();
-    Runs r;
+    Triple r;
     dispatch_ordered(x, [&](auto tag) {
         using T = typename decltype(tag)::type;
         const T* p = x.data<T>();
-        auto same = [p](int64_t i, int64_t j) { return p[i] == p[j]; };
         if constexpr (Sort) {
+            if constexpr (std::is_integral_v<T>) {
+                T low;
+                if (int64_t range = range_of(p, n, low); range <= 2 * n + 256) return void(r = counted<T>(x, self.sizes(), low, range, want_inverse, want_counts));
+            }
             Sorted<T> s(n);
             s.run(p, n, false, true);
-            r = find_runs(n, [&](int64_t i) { return int64_t(s.items[i].at); }, same);
-        } else r = find_runs(n, [](int64_t i) { return i; }, same);
+            Runs runs = find_runs(n, [&](int64_t i) { return int64_t(s.items[i].at); }, [p](int64_t i, int64_t j) { return p[i] == p[j]; });
+            r = {take_first(x, runs), want_inverse ? from_list(runs.inverse, self.sizes()) : nothing(), want_counts ? from_list(runs.count, Dims{int64_t(runs.count.size())}) : nothing()};
+        } else r = runs_of<T>(x, self.sizes(), want_inverse, want_counts);
     });
-    return {take_first(flat, r), want_inverse ? from_list(r.inverse, self.sizes()) : nothing(), want_counts ? from_list(r.count, Dims{int64_t(r.count.size())}) : nothing()};
+    std::get<0>(r) = cast_raw(std::get<0>(r), self.dtype());
+    return r;
 }
 
 // The distinct slices along dim, in lexicographic order or as they follow each other.
