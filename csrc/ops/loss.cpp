@@ -215,22 +215,27 @@ struct NllFused : Op<NllFused> {
         DType t = input.dtype(), compute = loss_type(t);
         Dims sizes = reduction ? Dims{} : Dims(target.sizes());
         if (input.is_meta()) return {empty(sizes, t, Device::Meta), empty({}, compute, Device::Meta)};
-        return compute == DType::Float64 ? rows<double>(input, s, target, weight, reduction, ignore, sizes) : rows<float>(input, s, target, weight, reduction, ignore, sizes);
+        Tensor x = contiguous(input);
+        if (t == DType::Float64) return rows<double, double>(x, s, target, weight, reduction, ignore, sizes);
+        if (t == DType::Float16) return rows<float, Half>(x, s, target, weight, reduction, ignore, sizes);
+        if (t == DType::BFloat16) return rows<float, BFloat16>(x, s, target, weight, reduction, ignore, sizes);
+        return rows<float, float>(cast_raw(x, DType::Float32), s, target, weight, reduction, ignore, sizes);
     }
-    template <class T> static Result rows(const Tensor& input, const Classes& s, const Tensor& target, const Tensor& weight, int64_t reduction, int64_t ignore, const Dims& sizes) {
+    template <class T, class Element> static Result rows(const Tensor& x, const Classes& s, const Tensor& target, const Tensor& weight, int64_t reduction, int64_t ignore, const Dims& sizes) {
         DType compute = dtype_of<T>();
-        Tensor x = cast_raw(input, compute), y = cast_raw(target, DType::Int64), w = weight ? cast_raw(weight, compute) : weight;
-        const T* p = x.data<T>();
+        Tensor y = cast_raw(target, DType::Int64), w = weight ? cast_raw(weight, compute) : weight;
+        const Element* p = x.data<Element>();
         Tensor out = empty(sizes, compute);
         T* o = out.data<T>();
         double loss = 0, total = 0;
         if (!reduction) std::fill_n(o, s.rows(), T(0));
         each_target<T>("nll_loss", s, y, w, ignore, [&](int64_t row, int64_t at, T scale) {
-            if (!reduction) o[row] = -p[at] * scale;
-            else loss -= double(p[at] * scale), total += double(scale);
+            T picked = T(p[at]);
+            if (!reduction) o[row] = -picked * scale;
+            else loss -= double(picked * scale), total += double(scale);
         });
         if (reduction) *o = T(reduction == int64_t(Reduction::Mean) ? loss / total : loss);
-        return {cast_raw(out, input.dtype()), scalar_tensor(Scalar(total), compute)};
+        return {cast_raw(out, x.dtype()), scalar_tensor(Scalar(total), compute)};
     }
     static Grads backward(Ctx& c, const Grads& g);
 };
@@ -267,52 +272,12 @@ Grads NllFused::backward(Ctx& c, const Grads& g) {
 OP(NllFused);
 OP(NllFusedBackward);
 
-// Without class weights: summed in one pass. The gradient is of public operators.
-struct NllReduced : Op<NllReduced> {
-    SIG("_nll_reduced(Tensor input, Tensor target, int reduction, int ignore_index) -> Tensor");
-    DOC("Mean (1) or sum (2) of minus the log-probabilities input (N, C) or (C) of the target classes.");
-    FORMS(FUNCTION);
-    using Saves = Save<In<0>, In<1>>;
-    static Tensor forward(const Tensor& input, const Tensor& target, int64_t reduction, int64_t ignore) {
-        Classes s = check_classes("nll_loss", input, target, {});
-        if (input.is_meta()) return empty({}, input.dtype(), Device::Meta);
-        Tensor x = resolve(input), y = cast_raw(target, DType::Int64);
-        const int64_t* t = y.data<int64_t>();
-        int64_t step = input.dim() == 1 ? 0 : x.strides()[0], next = x.strides().back(), count = 0;
-        double total = 0;
-        dispatch(x.dtype(), [&](auto tag) {
-            using T = typename decltype(tag)::type;
-            const T* p = x.data<T>();
-            for (int64_t i = 0; i < s.batch; i++) {
-                if (t[i] == ignore) continue;
-                check_target("nll_loss", t[i], s.classes);
-                total -= convert<double>(p[i * step + t[i] * next]);
-                count++;
-            }
-        });
-        return scalar_tensor(Scalar(reduction == int64_t(Reduction::Mean) ? total / double(count) : total), x.dtype());
-    }
-    static Grads backward(Ctx& c, const Tensor& g) {
-        Tensor x = c.in<0>(), y = to(c.in<1>(), DType::Int64), counts = ne(y, c.arg<3>());
-        int64_t dim = x.dim() == 1 ? 0 : 1;
-        Tensor per_row = where(counts, neg(g), zeros({}, g.dtype(), g.device()));
-        if (c.arg<2>() == int64_t(Reduction::Mean)) per_row = per_row / to(sum(counts), g.dtype());
-        Tensor index = where(counts, y, Scalar(0));
-        if (x.dim() == 1) index = reshape(index, {1}), per_row = reshape(per_row, {1});
-        else index = unsqueeze(index, dim), per_row = unsqueeze(per_row, dim);
-        return {call<PickClassBackward>(per_row, x, index, dim), Tensor()};
-    }
-};
-OP(NllReduced);
-
 struct NllLoss : Composite<NllLoss> {
     SIG("nn::nll_loss(Tensor input, Tensor target, Tensor? weight=None, bool? size_average=None, int ignore_index=-100, bool? reduce=None, str reduction='mean') -> Tensor");
     DOC("Minus the log-probability in input of each target class; input (N, C, ...), target (N, ...).");
     FORMS(FUNCTION);
     static Tensor forward(const Tensor& input, const Tensor& target, const Tensor& weight, const OptBool& average, int64_t ignore, const OptBool& reduce, const std::string& text) {
-        Reduction r = reduction_of("nll_loss", text, average, reduce);
-        bool fused = r != Reduction::None && !weight && input.dim() <= 2 && is_floating(input.dtype());
-        return fused ? call<NllReduced>(input, target, int64_t(r), ignore) : compute(input, target, weight, ignore, r);
+        return compute(input, target, weight, ignore, reduction_of("nll_loss", text, average, reduce));
     }
     // -weight[target] * input[target], its sum over the rows that count, or that divided by the sum of their weights
     static Tensor compute(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore, Reduction r) {
