@@ -55,7 +55,7 @@ def entry(name: str, value: object) -> str:
     if not callable(value):
         return f"- `{name}`  \n  " + " ".join(text.split("\n\n")[0].split())
     try:
-        signature = re.sub(r" at 0x[0-9a-f]+", "", str(inspect.signature(value))).replace("rushlight.", "").replace("'", "")
+        signature = re.sub(r"<module '(\w+)' from [^>]*>| at 0x[0-9a-f]+", r"\1", str(inspect.signature(value))).replace("rushlight.", "").replace("'", "")
     except (TypeError, ValueError):
         signature = ""
     return f"- `{name}{signature}`  \n  " + " ".join(text.split("\n\n")[0].split())
