@@ -32,7 +32,7 @@ RL_KEYS(double)
 namespace {
 constexpr int kDigit = 11;  // bits of one pass
 constexpr int64_t kBins = 1 << kDigit;
-constexpr int64_t kSmall = 128;
+constexpr int64_t kTiny = 20, kSmall = kSmallRow;
 constexpr int kParts = 4;  // pieces of a long array: fixed, and the result of a stable sort depends on nothing anyway
 
 template <class K> void insertion_sort(Keyed<K>* p, int64_t n) {
@@ -42,6 +42,24 @@ template <class K> void insertion_sort(Keyed<K>* p, int64_t n) {
         for (; j > 0 && v.key < p[j - 1].key; j--) p[j] = p[j - 1];
         p[j] = v;
     }
+}
+
+// The rank of each of a few keys: how many are smaller. All pairs, but in vectors.
+constexpr int64_t kBlock = 32;  // whose ranks stay in registers
+template <class K> RL_CLONES void rank_keys(const K* __restrict keys, K* __restrict ranks, int64_t n) {
+    for (int64_t begin = 0; begin < n; begin += kBlock) {
+        K rank[kBlock] = {};
+        for (int64_t i = 0; i < n; i++)
+            for (int64_t j = 0; j < kBlock; j++) rank[j] += K(keys[i] < keys[begin + j]);
+        for (int64_t j = 0; j < kBlock; j++) ranks[begin + j] = rank[j];
+    }
+}
+template <class K> void rank_sort(const Keyed<K>* items, Keyed<K>* sorted, int64_t n) {
+    K keys[kSmall] = {}, rank[kSmall];
+    uint8_t equal[kSmall] = {};  // of those with a rank, how many have their place
+    for (int64_t i = 0; i < n; i++) keys[i] = items[i].key;
+    rank_keys(keys, rank, n);
+    for (int64_t i = 0; i < n; i++) sorted[rank[i] + equal[rank[i]]++] = items[i];
 }
 
 // One pass: items move to room in the order of one digit. counts holds the digit's histogram for each part, and becomes
@@ -71,10 +89,25 @@ template <class K> void scatter_digit(const Keyed<K>* items, Keyed<K>* room, int
 }
 }  // namespace
 
+template <class K> int64_t kth_of_few(const K* keys, int64_t n, int64_t k) {
+    K rank[kSmall];
+    rank_keys(keys, rank, n);
+    K best = 0;  // equal keys have the rank of their first: the largest that is not above k
+    for (int64_t i = 0; i < n; i++) best = int64_t(rank[i]) <= k && rank[i] > best ? rank[i] : best;
+    for (int64_t equals = k - int64_t(best), i = 0;; i++)
+        if (rank[i] == best && equals-- == 0) return i;
+}
+template int64_t kth_of_few(const uint32_t*, int64_t, int64_t);
+template int64_t kth_of_few(const uint64_t*, int64_t, int64_t);
+
 template <class K> Keyed<K>* sort_keyed(Keyed<K>* items, Keyed<K>* room, int64_t n, bool parallel) {
-    if (n <= kSmall) {
+    if (n < kTiny) {
         insertion_sort(items, n);
         return items;
+    }
+    if (n <= kSmall) {
+        rank_sort(items, room, n);
+        return room;
     }
     K all = 0, common = ~K(0);  // bits that are set somewhere, and everywhere
     for (int64_t i = 0; i < n; i++) all |= items[i].key, common &= items[i].key;

@@ -20,6 +20,12 @@ template <class T> inline KeyOf<T> sort_key(T v) {
 // The keys of n elements, with the bits of flip inverted. The result is the smallest of them.
 template <class T> KeyOf<T> fill_keys(const T* x, int64_t n, KeyOf<T> flip, KeyOf<T>* keys);
 
+// The place of the k-th smallest of at most kSmallRow keys in a stable order; the array has room for so many.
+constexpr int64_t kSmallRow = 128;
+template <class K> int64_t kth_of_few(const K* keys, int64_t n, int64_t k);
+extern template int64_t kth_of_few(const uint32_t*, int64_t, int64_t);
+extern template int64_t kth_of_few(const uint64_t*, int64_t, int64_t);
+
 // An element to be sorted: its key and where it was.
 template <class K> struct Keyed {
     K key;

@@ -1,6 +1,7 @@
 // Order statistics: median, kthvalue, mode, quantile.
 #include <cmath>
 
+#include "cpu/kernels.h"
 #include "ops/sort.h"
 
 namespace rl {
@@ -46,42 +47,47 @@ template <class T> static int64_t kth(const T* x, int64_t n, int64_t k, Items<T>
 // The place of the k-th smallest element in a stable order: its key is found digit by digit, then the place among equals.
 template <class T> static int64_t kth_stable(const T* x, int64_t n, int64_t k) {
     using K = KeyOf<T>;
-    constexpr int kDigit = 11, kBins = 1 << kDigit;
+    constexpr int kDigit = 11, kBins = 1 << kDigit, kFew = 128;
     cpu::Buffer<K> keys(n), rest(n);
     fill_keys(x, n, K(0), keys.data);
-    std::vector<uint32_t> counts(kBins);
     const K* from = keys.data;
     int64_t left = n;
-    K prefix = 0;
     for (int shift = int(8 * sizeof(K)) - kDigit;; shift = std::max(0, shift - kDigit)) {
-        std::fill(counts.begin(), counts.end(), 0);
-        for (int64_t i = 0; i < left; i++) counts[size_t(from[i] >> shift & (kBins - 1))]++;
+        uint32_t counts[2][kBins] = {};  // in turns: neighbours often have the same digit
+        for (int64_t i = 0; i < left; i++) counts[i & 1][from[i] >> shift & (kBins - 1)]++;
         K digit = 0;
-        while (k >= int64_t(counts[size_t(digit)])) k -= counts[size_t(digit)], digit++;
-        K mask = K(~K(0)) << shift;
-        prefix = (prefix & ~(K(kBins - 1) << shift)) | digit << shift;
+        for (int64_t count; k >= (count = int64_t(counts[0][digit]) + counts[1][digit]); digit++) k -= count;
         int64_t kept = 0;
         for (int64_t i = 0; i < left; i++) {
             K key = from[i];
             rest.data[kept] = key;
-            kept += (key & mask) == (prefix & mask);
+            kept += (key >> shift & (kBins - 1)) == digit;
         }
         from = rest.data, left = kept;
-        if (shift == 0 || left == 1) break;
+        if (shift == 0 || left <= kFew) break;
     }
-    K key = left == 1 ? from[0] : prefix;
+    std::nth_element(rest.data, rest.data + k, rest.data + left);
+    K key = rest.data[k];
+    k -= std::count_if(rest.data, rest.data + left, [key](K other) { return other < key; });
     for (int64_t i = 0;; i++)
         if (keys.data[i] == key && k-- == 0) return i;
 }
 // The lower of the two middle elements. A NaN is the median of its row, or is left out.
 template <class T> static int64_t median_of(const T* x, int64_t n, bool skip_nan, Items<T>& items) {
     int64_t nans = 0, first = -1;
-    for (int64_t i = n; i-- > 0;)
-        if (is_nan(x[i])) nans++, first = i;
+    if constexpr (std::is_floating_point_v<T>)
+        if (is_nan(cpu::kernels().reduce<T>().max(x, n)))
+            for (int64_t i = n; i-- > 0;)
+                if (is_nan(x[i])) nans++, first = i;
     if (nans && !skip_nan) return first;
     int64_t count = n - nans;
     if (count == 0) return first;
     if (n >= 256) return kth_stable(x, n, (count - 1) / 2);
+    if (n > 16 && n <= kSmallRow) {
+        KeyOf<T> keys[kSmallRow] = {};
+        fill_keys(x, n, KeyOf<T>(0), keys);
+        return kth_of_few(keys, n, (count - 1) / 2);
+    }
     fill_items(x, n, items);
     std::nth_element(items.begin(), items.begin() + (count - 1) / 2, items.end());  // of equal ones the one that a stable sort has there, as in PyTorch
     return items[size_t(count - 1) / 2].at;
