@@ -141,6 +141,21 @@ struct BucketizeScalar : Op<BucketizeScalar> {
 OP(BucketizeScalar);
 
 // ---------------------------------------------------------------- isin
+template <class T> RL_CLONES static void mark_equal(const T* __restrict x, T value, uint8_t* __restrict found, int64_t n) {
+    for (int64_t i = 0; i < n; i++) found[i] |= x[i] == value;
+}
+// Among a few values: compared with each of them.
+template <class T> static void find_few(const T* x, const std::vector<T>& set, bool invert, bool* found, int64_t begin, int64_t end) {
+    constexpr int64_t kBlock = 1024;
+    uint8_t marks[kBlock];
+    for (; begin < end; begin += kBlock) {
+        int64_t m = std::min(kBlock, end - begin);
+        std::fill_n(marks, m, uint8_t(0));
+        for (T v : set) mark_equal(x + begin, v, marks, m);
+        for (int64_t i = 0; i < m; i++) found[begin + i] = bool(marks[i]) != invert;
+    }
+}
+
 static Tensor isin_raw(const Tensor& elements, const Tensor& test, bool invert) {
     for (const Tensor* t : {&elements, &test})
         check(!t->is_complex() && t->dtype() != DType::Bool, "Unsupported input type encountered for isin(): ", title(t->dtype()));
@@ -156,6 +171,7 @@ static Tensor isin_raw(const Tensor& elements, const Tensor& test, bool invert) 
         std::copy_if(q, q + y.numel(), std::back_inserter(set), [](T v) { return !is_nan(v); });  // NaN equals nothing
         std::sort(set.begin(), set.end());
         cpu::parallel_for(x.numel(), kGrain / 16, [&](int64_t a, int64_t b) {
+            if (set.size() <= 32) return find_few(p, set, invert, found, a, b);
             for (int64_t i = a; i < b; i++) found[i] = (!is_nan(p[i]) && std::binary_search(set.begin(), set.end(), p[i])) != invert;
         });
     });
