@@ -150,7 +150,7 @@ template <class O> static Tensor median_all(const Tensor& self) {
         Scalar none = is_floating(self.dtype()) ? Scalar(std::nan("")) : Scalar(self.dtype() == DType::Int64 ? INT64_MIN : self.dtype() == DType::Int32 ? int64_t(INT32_MIN) : 0);
         return full(Ints(), none, self.dtype(), self.device());
     }
-    return std::get<0>(call<O>(reshape(self, {-1}), int64_t(0), false));
+    return std::get<0>(call<O>(self.dim() == 1 ? self : reshape(self, {-1}), int64_t(0), false));
 }
 struct MedianDim : Op<MedianDim> {
     SIG("median.dim(Tensor self, int dim, bool keepdim=False, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
