@@ -445,14 +445,20 @@ RL_INLINE I pow(I base, I exponent) {
         if (e & 1) r *= b;
     return I(r);
 }
+// Stein's algorithm: shifts and subtractions of odd numbers.
 template <Integer I>
 RL_INLINE I gcd(I a, I b) {
-    while (b != 0) {
-        const I r = fmod(a, b);
-        a = b;
-        b = r;
-    }
-    return abs(a);
+    uint64_t u = a < 0 ? 0 - uint64_t(int64_t(a)) : uint64_t(a), v = b < 0 ? 0 - uint64_t(int64_t(b)) : uint64_t(b);
+    if (u == 0 || v == 0) return I(u | v);
+    const int twos = __builtin_ctzll(u | v);
+    u >>= __builtin_ctzll(u);
+    do {
+        v >>= __builtin_ctzll(v);
+        const uint64_t larger = u > v ? u : v;
+        u = u > v ? v : u;
+        v = larger - u;
+    } while (v != 0);
+    return I(u << twos);
 }
 template <Integer I>
 RL_INLINE I lcm(I a, I b) {

@@ -58,9 +58,11 @@ RL_INLINE Vec<double> bessel_scaled(Vec<double> x) {
     using V = Vec<double>;
     const V a = abs(x), limit = 8.0, one = 1.0;
     const V low = fast_min(limit, a), high = fast_max(limit, a);
-    const V small = bessel_small<order>(fma(low, V(0.25), -one));
+    const V series = bessel_small<order>(fma(low, V(0.25), -one)), small = order == 0 ? series : series * low;
+    const Mask<double> far = a > limit;
+    if (__builtin_expect(!any(far), 1)) return small;
     const V large = bessel_large<order>(V(16.0) / high - one) / sqrt(high);
-    return where(a <= limit, order == 0 ? small : small * low, large);
+    return where(far, large, small);
 }
 
 }  // namespace detail
