@@ -338,7 +338,7 @@ struct Call<O, R (*)(A...)> {
                 ref = Ref<Node>::steal(node);
                 node->set_inputs(kIndex, a...);
                 Tensor original;
-                if (O::Saves::template find<false>(0) >= 0) original = clone_raw(self);
+                if (O::Saves::template find<false>(0) >= 0) original = clone(self);  // with its history, for second derivatives
                 node->save_inputs(std::tuple<const std::decay_t<A>&...>(a...), original ? &original : nullptr);
                 node->args = std::tuple<typename Stored<std::decay_t<A>>::type...>(Stored<std::decay_t<A>>::keep(a)...);
             }

@@ -111,7 +111,10 @@ Tensor pointwise_slow(const PointwiseSpec& spec, const Operand* in, const Scalar
             continue;
         }
         held[k] = resolve(*in[k].tensor);
-        if (out && overlaps_badly(target, held[k])) held[k] = clone_raw(held[k]);
+        if (out && overlaps_badly(target, held[k])) {
+            check(!is_non_overlapping_and_dense(target) || !is_non_overlapping_and_dense(held[k]), "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. Please clone() the tensor before performing the operation. (", op.name, ")");
+            held[k] = clone_raw(held[k]);  // as the elements between a tensor's may be its neighbour's
+        }
         if (!(spec.exact >> k & 1) && loses_bits(held[k].dtype(), common)) held[k] = cast_raw(held[k], common);
         loop[k] = loop_input(held[k], sizes);
     }

@@ -14,9 +14,13 @@ std::vector<OpInfo*>& registry() {
 }
 
 OpInfo* find_op(std::string_view ns, std::string_view name, std::string_view overload) {
-    for (OpInfo* op : registry())
-        if (op->name == name && op->ns == ns && (overload.empty() || op->overload == overload)) return op;
-    return nullptr;
+    OpInfo* first = nullptr;  // where no overload goes without a name, an empty one stands for the first
+    for (OpInfo* op : registry()) {
+        if (op->name != name || op->ns != ns) continue;
+        if (op->overload == overload) return op;
+        if (!first && overload.empty()) first = op;
+    }
+    return first;
 }
 
 namespace {

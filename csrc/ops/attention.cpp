@@ -298,6 +298,7 @@ struct ScaledDotProductAttention : Composite<ScaledDotProductAttention> {
     static void check_arguments(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask, double dropout, bool causal) {
         check(q.dim() >= 2 && k.dim() >= 2 && v.dim() >= 2, "Expected query, key, and value to all be  at least 2 dimensional, but got query.dim: ", q.dim(), " key.dim: ", k.dim(), " and value.dim: ", v.dim(), " instead.");
         check(q.dtype() == k.dtype() && q.dtype() == v.dtype(), "Expected query, key, and value to have the same dtype, but got query.dtype: ", cpp_name(q.dtype()), " key.dtype: ", cpp_name(k.dtype()), " and value.dtype: ", cpp_name(v.dtype()), " instead.");
+        check(!q.is_complex(), Err::NotImplemented, "\"softmax_lastdim_kernel_impl\" not implemented for '", title(q.dtype()), "' (scaled_dot_product_attention)");
         check(is_floating(q.dtype()), "expected scalar type Float but found ", title(q.dtype()), " (scaled_dot_product_attention)");
         check(!causal || !mask, "_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True");
         check(!mask || mask.dtype() == DType::Bool || mask.dtype() == DType::Float32 || mask.dtype() == q.dtype(), "Expected attn_mask dtype to be bool or float or to match query dtype, but got attn_mask.dtype: ", cpp_name(mask ? mask.dtype() : q.dtype()), " and  query.dtype: ", cpp_name(q.dtype()), " instead.");

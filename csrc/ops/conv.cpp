@@ -278,7 +278,9 @@ struct ConvolutionBackward : Op<ConvolutionBackward> {
     using Result = std::tuple<Tensor, Tensor, Tensor>;
     static Result forward(const Tensor& g, const Tensor& input, const Tensor& weight, const OptDims&, const Dims& stride, const Dims& padding, const Dims& dilation, bool transposed, const Dims& output_padding, int64_t groups, const ConvMask& mask) {
         ConvOptions o{stride, padding, dilation, output_padding, transposed, groups};
-        o.expand(size_t(weight.dim()) - 2);
+        if (weight.dim() > 3) o.expand(size_t(weight.dim()) - 2);
+        Dims expected = conv_sizes(input, weight, {}, o);
+        check(g.sizes() == expected && g.dtype() == input.dtype(), "convolution_backward: expected grad_output of shape ", expected, " and dtype ", name(input.dtype()), ", but got ", g.sizes(), " of ", name(g.dtype()));
         Result r;
         bool last = input.dim() > 3 && (is_channels_last(input) || is_channels_last(weight));
         Dims channels{g.sizes()[1]};

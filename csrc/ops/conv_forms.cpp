@@ -36,6 +36,7 @@ Tensor conv_padded(const char* op, size_t n, const Tensor& input, const Tensor& 
 }
 
 Tensor conv_transposed(const char* op, size_t n, const Tensor& input, const Tensor& weight, const Tensor& bias, const Dims& stride, const Dims& padding, const Dims& output_padding, int64_t groups, const Dims& dilation) {
+    check(is_inexact(input.dtype()) || input.dtype() == DType::Int64, Err::NotImplemented, "\"", op, "\" not implemented for '", title(input.dtype()), "'");
     bool single;
     Tensor x = batched(op, input, n, single);
     Tensor r = convolution(x, weight, bias, {stride, padding, dilation, output_padding, true, groups});

@@ -35,10 +35,13 @@ struct Problem {
 };
 
 Problem problem(const Tensor& log_probs, const Tensor& targets, const Dims& input_lengths, const Dims& target_lengths, int64_t blank) {
+    check(log_probs.dim() == 3 && targets.dim() >= 1 && targets.dim() <= 2, "ctc_loss: expected log_probs of 3 dimensions and targets of 1 or 2, got ", log_probs.sizes(), " and ", targets.sizes());
+    check(int64_t(input_lengths.size()) == log_probs.sizes()[1] && input_lengths.size() == target_lengths.size(), "ctc_loss: input_lengths and target_lengths must be of size batch_size ", log_probs.sizes()[1]);
     Problem p{log_probs.sizes()[0], log_probs.sizes()[1], log_probs.sizes()[2], 1, cast_raw(log_probs, DType::Float64), cast_raw(targets, DType::Int64), {}, {}, {}, blank};
     int64_t at = 0;
     for (int64_t b = 0; b < p.batch; b++) {
-        int64_t n = target_lengths[size_t(b)];
+        int64_t n = target_lengths[size_t(b)], steps = input_lengths[size_t(b)];
+        check(steps >= 0 && steps <= p.time && n >= 0 && (targets.dim() == 2 ? b < targets.sizes()[0] && n <= targets.sizes()[1] : at + n <= targets.numel()), "ctc_loss: input length ", steps, " or target length ", n, " of sequence ", b, " is beyond the data");
         p.input_lengths.push_back(input_lengths[size_t(b)]), p.target_lengths.push_back(n);
         p.starts.push_back(targets.dim() == 2 ? b * targets.sizes()[1] : at);
         p.states = std::max(p.states, 2 * n + 1);
@@ -142,6 +145,7 @@ struct CtcBackward : Op<CtcBackward> {
     static Tensor forward(const Tensor& g, const Tensor& log_probs, const Tensor& targets, const Dims& input_lengths, const Dims& target_lengths, int64_t blank, bool zero_infinity) {
         if (g.is_meta()) return empty(log_probs.sizes(), log_probs.dtype(), Device::Meta);
         Problem p = problem(log_probs, targets, input_lengths, target_lengths, blank);
+        check(g.dim() == 1 && g.numel() == p.batch, "_ctc_loss_backward: expected a gradient of shape (", p.batch, "), got ", g.sizes());
         Tensor r = zeros(log_probs.sizes(), DType::Float64), gd = cast_raw(g, DType::Float64);
         cpu::parallel_for(p.batch, 2, [&](int64_t begin, int64_t end) {
             cpu::Buffer<double> alpha(p.time * p.states), beta(p.time * p.states), share(p.classes);

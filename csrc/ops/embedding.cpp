@@ -215,7 +215,7 @@ struct EmbeddingBag : Op<EmbeddingBag> {
     FORMS(FUNCTION);
     using Saves = Save<In<0, 3>, In<1>, In<2>, In<3>>;
     static Tensor forward(const Tensor& weight, const Tensor& indices, const Tensor& offsets, const Tensor& samples, bool mean, bool, int64_t padding, int64_t bags, bool) {
-        check(is_floating(weight.dtype()), Err::NotImplemented, "\"embedding_bag\" not implemented for '", title(weight.dtype()), "'");
+        check(is_floating(weight.dtype()), "expected scalar type Float, Double, Half or BFloat16 but found ", title(weight.dtype()), " (embedding_bag: weight)");
         Dims sizes{bags, weight.sizes()[1]};
         Device device = common_device(weight, indices);
         if (device == Device::Meta) return empty(sizes, weight.dtype(), device);

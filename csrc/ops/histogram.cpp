@@ -124,9 +124,10 @@ struct Points {
     int64_t count, dims;
     DType dtype;
 };
-static Points points_of(const Tensor& self, const Tensor& weight) {
+static Points points_of(const Tensor& self, const Tensor& weight, bool given_edges) {
     check(self.dim() >= 2, "torch.histogramdd: input tensor should have at least 2 dimensions, but got ", self.dim());
-    check(self.dtype() == DType::Float32 || self.dtype() == DType::Float64, Err::NotImplemented, "\"histogramdd\" not implemented for '", title(self.dtype()), "'");
+    bool known = self.dtype() == DType::Float32 || self.dtype() == DType::Float64 || (given_edges && is_floating(self.dtype()));
+    check(known, Err::NotImplemented, "\"histogramdd\" not implemented for '", title(self.dtype()), "'");
     Dims rows = self.sizes();
     rows.resize(rows.size() - 1);
     if (weight) {
@@ -200,14 +201,14 @@ static Histogram count_points(const Points& p, const std::vector<Edges>& edges, 
     return {cast_raw(hist, p.dtype), list};
 }
 static Histogram histogram_tensors(const Tensor& self, const Tensors& bins, const Tensor& weight, bool density) {
-    Points p = points_of(self, weight);
+    Points p = points_of(self, weight, true);
     check(int64_t(bins.size()) == p.dims, "histogramdd: The size of bins must be equal to the innermost dimension of the input.");
     std::vector<Edges> edges;
     for (int64_t d = 0; d < p.dims; d++) edges.push_back(edges_from_tensor(bins[size_t(d)], p.dtype, d));
     return count_points(p, edges, weight, density);
 }
 static Histogram histogram_counts(const Tensor& self, const Dims& bins, const std::optional<Floats>& range, const Tensor& weight, bool density) {
-    Points p = points_of(self, weight);
+    Points p = points_of(self, weight, false);
     return count_points(p, edges_from_counts(p, bins, range), weight, density);
 }
 

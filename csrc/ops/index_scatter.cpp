@@ -329,6 +329,7 @@ struct IndexReduce : Update<IndexReduce, int64_t, Tensor, Tensor, std::string, b
         }
     };
     static void apply(const Tensor& r, int64_t dim, const Tensor& index, const Tensor& source, const std::string& reduce, bool include_self) {
+        check(!r.is_complex() || (reduce != "amax" && reduce != "amin"), Err::NotImplemented, "\"index_reduce_func_", reduce, "_cpu\" not implemented for '", title(r.dtype()), "'");
         Reduce how = reduction_named(reduce, false);
         int64_t d = wrap_dim(dim, r.dim());
         check(index.dtype() == DType::Int64 || index.dtype() == DType::Int32, "index_reduce(): Expected dtype int32/int64 for index");

@@ -25,7 +25,10 @@ void check_square(const char* op, const Tensor& a, const char* what) {
     check(rows(a) == columns(a), op, ": ", what, " must be batches of square matrices, but they are ", rows(a), " by ", columns(a), " matrices");
 }
 
-Dims batch_of(const Tensor& a) { return Dims(Ints(a.sizes()).first(size_t(a.dim() - 2))); }
+Dims batch_of(const Tensor& a) {
+    check(a.dim() >= 2, "linear algebra: expected matrices of at least 2 dimensions, but got a tensor of shape ", a.sizes());
+    return Dims(Ints(a.sizes()).first(size_t(a.dim() - 2)));
+}
 int64_t batch_count(const Tensor& a) { return product(Ints(batch_of(a))); }
 Dims matrices(const Dims& batch, int64_t m, int64_t n) {
     Dims r = batch;
@@ -267,7 +270,7 @@ struct LuSolve : Composite<LuSolve> {
     static Tensor forward(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool left, bool adjoint) {
         check_square("torch.linalg.lu_solve", lu, "LU");
         check_matrix("torch.linalg.lu_solve", b, "B");
-        check_lapack_type("torch.linalg.lu_solve", lu);
+        check_lapack_type("torch.linalg.lu_solve", lu, "lu_solve_cpu");
         check(lu.dtype() == b.dtype(), "linalg.lu_solve: Expected LU and B to have the same dtype, but found LU of type ", title(lu.dtype()), " and B of type ", title(b.dtype()), " instead");
         check(pivots.dtype() == DType::Int32, "linalg.lu_solve: pivots should be a Tensor of scalar type torch.int32. Got ", title(pivots.dtype()));
         check(columns(lu) == (left ? rows(b) : columns(b)), "linalg.lu_solve: Incompatible shapes of LU and B for the equation ", left ? "AX = B" : "XA = B", " (", rows(lu), "x", columns(lu), " and ", rows(b), "x", columns(b), ")");
@@ -432,6 +435,10 @@ struct SolveRaw : Op<SolveRaw> {
     FORMS(FUNCTION);
     using Saves = Save<In<0>, Out<0>>;
     static std::tuple<Tensor, Tensor> forward(const Tensor& a, const Tensor& b) {
+        check_square("linalg.solve", a);
+        check_matrix("linalg.solve", b, "B");
+        check_lapack_type("linalg.solve", a, "lu_cpu");
+        check(a.dtype() == b.dtype() && rows(a) == rows(b), "linalg.solve: A of shape ", a.sizes(), " and dtype ", name(a.dtype()), " does not fit B of shape ", b.sizes(), " and dtype ", name(b.dtype()));
         Dims batch = broadcast(batch_of(a), batch_of(b)), wide = matrices(batch, rows(b), columns(b));
         Tensor x = column_major(same(wide, b.sizes()) ? b : expand(b, wide));
         Factors f = factor(a);
@@ -527,7 +534,7 @@ OP(Inv);
 RL_OLD_NAME(InverseOld, "inverse(Tensor self, *, Tensor? out=None) -> Tensor", "Inverse of a square matrix.", Tensor, call<Inv>(self));
 
 Tensor solve(const Tensor& a, const Tensor& b) {
-    check_lapack_type("linalg.solve", a);
+    check_lapack_type("linalg.solve", a, "lu_cpu");
     check(a.dtype() == b.dtype(), "linalg.solve: Expected A and B to have the same dtype, but found A of type ", title(a.dtype()), " and B of type ", title(b.dtype()), " instead");
     check_common_batch("linalg.solve", a, b);
     return std::get<0>(call<SolveRaw>(a, b));

@@ -48,7 +48,7 @@ template <class F> decltype(auto) dispatch_lapack(DType t, F&& f) {
         case DType::Float32: return f(Tag<float>{});
         case DType::Complex64: return f(Tag<c64>{});
         case DType::Complex128: return f(Tag<c128>{});
-        default: return f(Tag<double>{});
+        default: check(t == DType::Float64, Err::NotImplemented, "linear algebra is not implemented for '", title(t), "'"); return f(Tag<double>{});
     }
 }
 

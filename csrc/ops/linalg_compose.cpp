@@ -84,6 +84,7 @@ struct MatrixRank : Composite<MatrixRank> {
     DOC("Number of singular values above tol.");
     FORMS(FUNCTION | OUT);
     static Tensor forward(const Tensor& self, PyObject* tol, bool hermitian) {
+        if (is_inexact(self.dtype())) check_lapack_kernel("linalg_svd_cpu", self);
         PyObject* zero = PyFloat_FromDouble(0);
         Tensor r = rank_with(self, tol, given(tol) ? zero : nullptr, hermitian);
         Py_DECREF(zero);

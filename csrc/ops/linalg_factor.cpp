@@ -17,6 +17,9 @@ struct TriangularRaw : Op<TriangularRaw> {
     FORMS(FUNCTION);
     using Saves = Save<In<0>, Out<0>>;
     static Tensor forward(const Tensor& a, const Tensor& b, bool upper, bool unit) {
+        check_square("linalg.solve_triangular", a);
+        check_matrix("linalg.solve_triangular", b, "B");
+        check(a.dtype() == b.dtype() && rows(a) == rows(b) && batch_of(a) == batch_of(b), "linalg.solve_triangular: A of shape ", a.sizes(), " and dtype ", name(a.dtype()), " does not fit B of shape ", b.sizes(), " and dtype ", name(b.dtype()));
         Tensor x = column_major(b);
         if (x.is_meta() || x.numel() == 0) return turned(x);
         // A row-major matrix is its transpose in LAPACK's eyes, so nothing is copied.
@@ -159,6 +162,9 @@ struct CholeskySolveRaw : Op<CholeskySolveRaw> {
     FORMS(FUNCTION);
     using Saves = Save<In<1>, Out<0>>;
     static Tensor forward(const Tensor& b, const Tensor& factor, bool upper) {
+        check_square("cholesky_solve", factor);
+        check_matrix("cholesky_solve", b, "B");
+        check(factor.dtype() == b.dtype() && rows(factor) == rows(b) && batch_of(factor) == batch_of(b), "cholesky_solve: A of shape ", factor.sizes(), " and dtype ", name(factor.dtype()), " does not fit B of shape ", b.sizes(), " and dtype ", name(b.dtype()));
         Tensor x = column_major(b);
         if (x.is_meta() || x.numel() == 0) return turned(x);
         Tensor f = read_column_major(factor);

@@ -105,7 +105,8 @@ struct IsClose : Composite<IsClose> {
 };
 OP(IsClose);
 
-static bool all_true(const Tensor& t) {
+static bool all_true(const char* op, const Tensor& t) {
+    check(!t.is_meta(), Err::NotImplemented, op, ": meta tensors have no data to compare");
     Tensor c = contiguous(t);
     return cpu::kernels().all(c.data<uint8_t>(), c.numel());
 }
@@ -116,7 +117,7 @@ struct AllClose : Op<AllClose> {
     NO_GRADIENT;
     static bool forward(const Tensor& self, const Tensor& other, double rtol, double atol, bool equal_nan) {
         NoGrad guard;
-        return all_true(close(self, other, rtol, atol, equal_nan));
+        return all_true("allclose", close(self, other, rtol, atol, equal_nan));
     }
 };
 OP(AllClose);
@@ -127,7 +128,7 @@ struct Equal : Op<Equal> {
     NO_GRADIENT;
     static bool forward(const Tensor& self, const Tensor& other) {
         check(self.dtype() == other.dtype(), "Expected object of data type ", name(self.dtype()), " but got data type ", name(other.dtype()), " for argument 'other' in call to equal");
-        return same(self.sizes(), other.sizes()) && all_true(eq(self, other));
+        return same(self.sizes(), other.sizes()) && all_true("equal", eq(self, other));
     }
 };
 OP(Equal);

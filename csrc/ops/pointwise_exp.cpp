@@ -23,7 +23,7 @@ struct SigmoidBackward : Binary<SigmoidBackward> {
         else return g * (y * (one - y));
     }
     DSELF(call<SigmoidBackward>(g, conj(c.in<1>())));
-    DOTHER(mul(mul(g, conj(c.in<0>())), sub(1, mul(c.in<1>(), 2))));
+    DOTHER(conj(mul(mul(g, conj(c.in<0>())), sub(1, mul(c.in<1>(), 2)))));
 };
 POINTWISE(SigmoidBackward);
 

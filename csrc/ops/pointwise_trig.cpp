@@ -16,7 +16,7 @@ struct TanhBackward : Binary<TanhBackward> {
         else return g * (V(1) - y * y);
     }
     DSELF(call<TanhBackward>(g, conj(c.in<1>())));
-    DOTHER(mul(mul(g, conj(c.in<0>())), mul(c.in<1>(), -2)));
+    DOTHER(conj(mul(mul(g, conj(c.in<0>())), mul(c.in<1>(), -2))));
 };
 POINTWISE(TanhBackward);
 

@@ -73,9 +73,17 @@ cpu::PoolShape pool_shape(const Dims& input, const Dims& output, const PoolOptio
 }
 
 Dims with_positions(const Dims& input, const Dims& output) {
+    check(input.size() >= output.size(), "pooling over ", output.size(), " dimensions of a tensor of shape ", input);
     Dims r(Ints(input).first(input.size() - output.size()));
     for (int64_t p : output) r.push_back(p);
     return r;
+}
+
+// The sizes of the last n dimensions of a gradient, which must agree with the input in the others.
+Dims positions_of(const Dims& gradient, const Dims& input, size_t n) {
+    check(n <= input.size() && n >= 1 && gradient.size() == input.size() && Dims(Ints(gradient).first(input.size() - n)) == Dims(Ints(input).first(input.size() - n)),
+          "pooling: a gradient of shape ", gradient, " does not fit an input of shape ", input);
+    return Dims(Ints(gradient).subspan(gradient.size() - n));
 }
 
 // Without a batch the planes are read as they lie: a channels-last view needs four or five dimensions.
@@ -229,6 +237,8 @@ struct MaxPoolBackward : Op<MaxPoolBackward> {
         const Dims& input = self.sizes();
         if (g.is_meta()) return empty_meta(input, g.dtype());
         size_t k = size_t(n);
+        positions_of(g.sizes(), input, k);
+        check(indices.sizes() == g.sizes(), "_max_pool_backward: indices of shape ", indices.sizes(), " for a gradient of shape ", g.sizes());
         Image at = pool_image(indices, k);
         Tensor y = in_layout(g, at, k), r = pool_result(input, g.dtype(), at);
         if (y.numel() == 0) {
@@ -352,7 +362,7 @@ struct AveragePoolBackward : Op<AveragePoolBackward> {
         const Dims& input = self.sizes();
         if (g.is_meta()) return empty_meta(input, g.dtype());
         PoolOptions o = AveragePool::options(kernel, stride, padding, ceil_mode);
-        Dims positions(Ints(g.sizes()).subspan(g.sizes().size() - o.n));
+        Dims positions = positions_of(g.sizes(), input, o.n);
         return average_gradient(g, AveragePool::shape(input, positions, o, include_pad, divisor), input, o.n, AveragePool::kernel_name(o.n));
     }
     static Grads backward(Ctx& c, const Tensor& g) { return {call<AveragePool>(g, c.arg<2>(), c.arg<3>(), c.arg<4>(), c.arg<5>(), c.arg<6>(), c.arg<7>()), Tensor()}; }
@@ -390,7 +400,7 @@ struct AdaptiveAveragePoolBackward : Op<AdaptiveAveragePoolBackward> {
     static Tensor forward(const Tensor& g, const Tensor& self, int64_t n) {
         const Dims& input = self.sizes();
         if (g.is_meta()) return empty_meta(input, g.dtype());
-        Dims positions(Ints(g.sizes()).subspan(g.sizes().size() - size_t(n)));
+        Dims positions = positions_of(g.sizes(), input, size_t(n));
         return average_gradient(g, pool_shape(input, positions, size_t(n)), input, size_t(n), "adaptive_avg_pool2d");
     }
     static Grads backward(Ctx& c, const Tensor& g) {

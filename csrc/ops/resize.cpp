@@ -164,6 +164,7 @@ template <class T> void resample_transposed(const Taps& t, const Lines& l, int64
 
 // Applies the taps (or their transpose) along dimension d; float and double.
 Tensor apply_taps(const Tensor& self, int64_t d, int64_t size, int64_t kernel, bool align, double scale, bool transposed) {
+    check(d >= 0 && d < self.dim() && size >= 0 && self.sizes()[size_t(d)] > 0, "_interpolate: no dimension ", d, " of ", self.sizes(), " to resize to ", size);
     Dims sizes = self.sizes();
     int64_t have = sizes[size_t(d)];
     sizes[size_t(d)] = size;

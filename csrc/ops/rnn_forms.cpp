@@ -21,6 +21,7 @@ struct Packing {
         check(batch_sizes.dim() == 1 && batch_sizes.dtype() == DType::Int64 && !batch_sizes.is_meta(), "batch_sizes of packed sequences must be a vector of int64 in memory, got ", title(batch_sizes.dtype()), " of shape ", batch_sizes.sizes());
         Tensor s = contiguous(batch_sizes);
         time = s.numel(), batch = time ? s.data<int64_t>()[0] : 0, total = 0;
+        check(batch >= 0, "batch_sizes of packed sequences must be positive and must not rise");
         lengths = Dims(size_t(batch), 0);
         for (int64_t t = 0; t < time; t++) {
             int64_t n = s.data<int64_t>()[t];

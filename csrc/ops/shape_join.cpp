@@ -345,6 +345,7 @@ struct Combinations : Composite<Combinations> {
             }
         };
         choose(choose, 0);
+        if (self.is_meta()) return empty(Dims{int64_t(all.size()) / r, r}, self.dtype(), self.device());
         Tensor index = empty(Dims{int64_t(all.size())}, DType::Int64);
         std::copy(all.begin(), all.end(), index.data<int64_t>());
         return view(index_select(self, 0, index), {int64_t(all.size()) / r, r});

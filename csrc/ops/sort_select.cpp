@@ -231,6 +231,7 @@ static void check_quantile(const char* op, const Tensor& self, const Tensor& q, 
 }
 // Rounded towards what the interpolation asks for, as a float tensor; a constant to differentiation.
 static Tensor round_ranks(const Tensor& ranks, bool up, bool nearest) {
+    if (ranks.is_meta()) return detach(ranks);
     Tensor t = clone_raw(detach(ranks));
     dispatch_compute(t.dtype(), [&](auto tag) {
         using T = typename decltype(tag)::type;
@@ -265,7 +266,7 @@ static Tensor quantile(const char* op, const Tensor& self, const Tensor& q, cons
     Tensor r = gather(order, -1, to(below, DType::Int64));
     if (how == "linear" || how == "midpoint") {
         Tensor above = gather(order, -1, to(round_ranks(ranks, true, false), DType::Int64));
-        Tensor weight = how == "midpoint" ? full(Ints(), Scalar(0.5), x.dtype()) : ranks - below;
+        Tensor weight = how == "midpoint" ? full(Ints(), Scalar(0.5), x.dtype(), x.device()) : ranks - below;
         // from the nearer end, so that equal neighbours give themselves
         r = where(lt(weight, Scalar(0.5)), r + weight * (above - r), above - (above - r) * (Scalar(1.0) - weight));
     }

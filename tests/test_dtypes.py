@@ -1,0 +1,43 @@
+"""Every operator in every dtype: accepted where PyTorch accepts it, with its result's dtype, else refused with its exception.
+
+tests/recorded/dtypes.json was made by tools/record_dtypes.py from PyTorch itself.
+"""
+
+import json
+import warnings
+from pathlib import Path
+
+import dtype_rows
+import pytest
+
+import rushlight as torch
+
+RECORDED = json.loads((Path(__file__).parent / "recorded" / "dtypes.json").read_text())
+OPERATORS = {dtype_rows.name_of(op): op for op in torch._C._registry()}
+
+# Where the answer differs from PyTorch's, and why.
+KNOWN = {}
+
+
+def test_the_letters_mean_what_they_meant_when_recorded():
+    assert RECORDED["letters"] == dtype_rows.LETTERS and RECORDED["dtypes"] == list(dtype_rows.DTYPES)
+
+
+def test_no_recorded_operator_is_gone():
+    assert set(RECORDED["rows"]) <= set(OPERATORS)
+
+
+@pytest.mark.parametrize("name", RECORDED["rows"])
+def test_dtypes_are_accepted_and_refused_as_by_pytorch(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ours, theirs = dtype_rows.row(torch, OPERATORS[name]).split(), RECORDED["rows"][name].split()
+    known = KNOWN.get(name, {})
+    differences = {d: (a, b) for d, a, b in zip(dtype_rows.DTYPES, ours, theirs, strict=True) if a != b}
+    assert {d: v for d, v in differences.items() if d not in known} == {}
+    assert set(known) <= set(differences), "a difference is gone: take it off the list"
+
+
+@pytest.mark.parametrize("name", RECORDED["return_types"])
+def test_return_types_have_pytorchs_names(name):
+    assert list(getattr(torch.return_types, name).__match_args__) == RECORDED["return_types"][name]
