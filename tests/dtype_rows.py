@@ -20,7 +20,12 @@ LETTERS = {
 
 
 FUNCTION, METHOD = 1, 2
-SPREAD = ("chain_matmul", "block_diag", "cartesian_prod", "broadcast_tensors")  # their tensors are arguments, not a list
+SPREAD = (
+    "chain_matmul",
+    "block_diag",
+    "cartesian_prod",
+    "broadcast_tensors",
+)  # their tensors are arguments, not a list
 
 
 def public(torch: Any, op: dict) -> Any:

@@ -17,7 +17,9 @@ LARGE = {"r": 300, "c": 500, "n": 40, "b": 16, "s": 24}
 INTEGERS = re.compile(r"bitwise_|gcd$|lcm$")
 COMPLEX = re.compile(r"(view_as_real.*|imag|_conj_physical|_fft_c2c|_fft_c2r)$")
 # Ranges of the numbers of tensors that the table does not write.
-POSITIVE = re.compile(r"(log|log2|log10|log1p|sqrt|rsqrt|lgamma|digamma|igammac?|entr|poisson|_standard_gamma.*|.*bessel_[ky]\d)$")
+POSITIVE = re.compile(
+    r"(log|log2|log10|log1p|sqrt|rsqrt|lgamma|digamma|igammac?|entr|poisson|_standard_gamma.*|.*bessel_[ky]\d)$"
+)
 UNIT = re.compile(r"(asin|acos|atanh|erfinv|_?logit|ndtri|bernoulli|_binary_cross_entropy|binary_cross_entropy)$")
 ABOVE_ONE = re.compile(r"(acosh|zeta|mvlgamma)$")
 
@@ -407,7 +409,7 @@ BY_TYPE = {"int": 0, "Scalar": 2, "float": 0.5, "bool": True, "int[]": [0], "int
 
 
 def name_of(op: dict) -> str:
-    """"linalg::norm.ord_str", as signatures write it."""
+    """ "linalg::norm.ord_str", as signatures write it."""
     return op["signature"].split("(")[0]
 
 
@@ -480,11 +482,19 @@ class Maker:
         """Required parameters by their types: tensors are r x c, or square where linear algebra asks for that."""
         short = op["name"]
         make = self.square if SQUARE.match(short) else self.pd if DEFINITE.match(short) else self.x
-        n = (self.sizes["n"],) * 2 if make != self.x or short in ("matrix_exp", "trace") else (self.sizes["r"], self.sizes["c"])
+        n = (
+            (self.sizes["n"],) * 2
+            if make != self.x or short in ("matrix_exp", "trace")
+            else (self.sizes["r"], self.sizes["c"])
+        )
         args, kwargs = [], {}
         for parameter in op["params"]:
             if parameter["has_default"]:
-                if parameter["name"] == "dtype" and op["category"] == "Factory" and op["name"].count("_like") + op["name"].startswith("new_") == 0:
+                if (
+                    parameter["name"] == "dtype"
+                    and op["category"] == "Factory"
+                    and op["name"].count("_like") + op["name"].startswith("new_") == 0
+                ):
                     kwargs["dtype"] = self.dtype
                 continue
             base, name = parameter["type"].rstrip("?").replace("(a!)", ""), parameter["name"]

@@ -250,12 +250,12 @@ template <class Along> std::pair<Tensor, Tensor> reduce_backward(const Along& al
         }
         case Reduce::Prod: {
             Tensor kept = masked_fill(self, eq(self, Scalar(0)), Scalar(1));
-            gs = g * along.reduce(kept, src, reduce, include_self) / kept;
+            gs = g * conj(along.reduce(kept, src, reduce, include_self) / kept);
             Tensor zero = eq(src, Scalar(0));
             Tensor zeros_at = along.read(along.add(zeros_like(self), to(zero, self.dtype())));
             Tensor only = logical_and(zero, eq(zeros_at, Scalar(1)));
             Tensor without = along.reduce(self, masked_fill(src, only, Scalar(1)), reduce, include_self);
-            gr = where(only, along.read(g * without), along.read(g * result) / masked_fill(src, zero, Scalar(1)));
+            gr = where(only, along.read(g * conj(without)), along.read(g * conj(result)) / conj(masked_fill(src, zero, Scalar(1))));
             break;
         }
         default: {

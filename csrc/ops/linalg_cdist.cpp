@@ -35,6 +35,7 @@ struct CdistBackward : Op<CdistBackward> {
     DOC("Gradient of _cdist_forward for x1.");
     FORMS(FUNCTION);
     static Tensor forward(const Tensor& grad, const Tensor& x1, const Tensor& x2, double p, const Tensor& distances) {
+        check(batch_of(x1) == batch_of(x2) && columns(x1) == columns(x2) && x1.dtype() == x2.dtype() && grad.dtype() == x1.dtype() && grad.sizes() == matrices(batch_of(x1), rows(x1), rows(x2)) && distances.sizes() == grad.sizes(), "_cdist_backward: x1 of shape ", x1.sizes(), ", x2 of shape ", x2.sizes(), " and a gradient of shape ", grad.sizes());
         Tensor r = empty(x1.sizes(), x1.dtype(), x1.device());
         if (r.is_meta()) return r;
         fill_raw(r, 0);
@@ -65,6 +66,7 @@ struct CdistForward : Op<CdistForward> {
     FORMS(FUNCTION);
     using Saves = Save<In<0>, In<1>, Out<0>>;
     static Tensor forward(const Tensor& x1, const Tensor& x2, double p) {
+        check(batch_of(x1) == batch_of(x2) && columns(x1) == columns(x2) && x1.dtype() == x2.dtype() && (x1.dtype() == DType::Float32 || x1.dtype() == DType::Float64), "_cdist_forward: x1 of shape ", x1.sizes(), " and x2 of shape ", x2.sizes(), " in ", name(x1.dtype()), " and ", name(x2.dtype()));
         int64_t n = rows(x1), k = rows(x2), m = columns(x1), batch = batch_count(x1);
         Tensor r = empty(matrices(batch_of(x1), n, k), x1.dtype(), common_device(x1, x2));
         if (r.is_meta()) return r;

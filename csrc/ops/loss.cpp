@@ -296,6 +296,7 @@ struct CrossEntropyLoss : Composite<CrossEntropyLoss> {
         Reduction r = reduction_of("cross_entropy", text, average, reduce);
         check(smoothing >= 0 && smoothing <= 1, "label_smoothing must be between 0.0 and 1.0. Got: ", smoothing);
         check(input.dim() >= 1, "cross_entropy(): input must have at least one dimension");
+        check(!input.is_complex(), Err::NotImplemented, "\"log_softmax_lastdim_kernel_impl\" not implemented for '", title(input.dtype()), "' (cross_entropy)");
         int64_t dim = input.dim() == 1 ? 0 : 1;
         if (input.sizes() == target.sizes() && is_floating(target.dtype())) return probabilities(input, target, weight, r, smoothing, dim);
         if (input.sizes() == target.sizes()) check(is_floating(target.dtype()) || input.dim() == 1, "Expected floating point type for target with class probabilities, got ", title(target.dtype()));

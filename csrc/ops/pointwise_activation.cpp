@@ -453,6 +453,7 @@ OP(TorchPrelu);
 
 static Tensor glu(const Tensor& x, int64_t dim) {
     check(x.dim() > 0, "glu does not support 0-dimensional tensors");
+    check(!x.is_complex(), Err::NotImplemented, "\"glu_cpu\" not implemented for '", title(x.dtype()), "'");
     int64_t n = x.size(dim);
     check(n % 2 == 0, "Halving dimension must be even, but dimension ", dim, " is size ", n);
     return call<Gate>(narrow(x, dim, 0, n / 2), narrow(x, dim, n / 2, n / 2));

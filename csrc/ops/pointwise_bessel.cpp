@@ -83,12 +83,12 @@ POLYNOMIAL(LegendreP, "legendre_polynomial_p", "The Legendre polynomial of degre
         static constexpr uint32_t kDtypes = kFloats;                                                                             \
         static constexpr int64_t kGrain = 1024;                                                                                  \
         template <class V> RL_F V f(V a, V x) { return cpu::m::incomplete_gamma<lower>(a, x); }                                  \
-        DSELF(no_order_derivative());                                                                                            \
+        DSELF(no_order_derivative(NAME));                                                                                          \
         DOTHER(mul(mul(g, sign), exp(sub(sub(mul(sub(c.in<0>(), 1), log(c.in<1>())), c.in<1>()), log_gamma(c.in<0>())))));       \
     };                                                                                                                           \
     POINTWISE(Struct)
 #ifndef RL_ISA
-[[noreturn]] static Tensor no_order_derivative() { raise(Err::NotImplemented, "the derivative for 'igamma: input' is not implemented"); }
+[[noreturn]] static Tensor no_order_derivative(const char* op) { raise(Err::NotImplemented, "the derivative for '", op, ": input' is not implemented"); }
 static Tensor log_gamma(const Tensor& a);
 #endif
 INCOMPLETE_GAMMA(Igamma, "igamma", "special::gammainc", "The regularized lower incomplete Gamma function P(self, other).", true, 1);
