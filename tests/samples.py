@@ -518,7 +518,8 @@ def text_of(op: dict) -> str | None:
     plain = full.split(".")[0]
     short = plain.split("::")[-1]
     overload = "." + op["overload"] if op["overload"] else ""
-    for key in (full, short + overload, plain, short):
+    stem = short.rstrip("_")  # an in-place form of its own
+    for key in (full, short + overload, plain, short, stem + overload, stem):
         if key in SPECIAL:
             return SPECIAL[key]
     if op["namespace"] in ("", "nn") and (found := re.search(r"pool[123]d", short)) and not short.startswith("_"):

@@ -452,7 +452,7 @@ def test_names_of_structs_are_unique_over_the_operators_files():
                 anonymous = True
             elif anonymous and re.match(r"\}", line) and not re.match(r"\};", line) and "namespace" in line:
                 anonymous = False
-            found = re.match(r"(?:template <[^>]*> )?(?:struct|class) (\w+)\b[^;]*\{", line)
+            found = re.match(r"(?:template <[^>]*> )?(?:struct|class) (\w+)\b(?! *<)[^;]*\{", line)
             if found and not anonymous:
                 where[found[1]].append(path.name)
     assert len(where) > 400

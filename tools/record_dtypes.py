@@ -30,7 +30,8 @@ def main() -> None:
         key = dtype_rows.name_of(op)
         if not op["name"].startswith("_") and dtype_rows.public(torch, op) is not None:
             rows[key] = dtype_rows.row(torch, op)
-    types = {n: list(t.__match_args__) for n, t in vars(torch.return_types).items() if hasattr(t, "__match_args__")}
+    named = {n: t for n, t in vars(torch.return_types).items() if isinstance(t, type) and issubclass(t, tuple) and n[0] != "_"}
+    types = {n: list(t.__match_args__) for n, t in named.items() if hasattr(t, "__match_args__")}
     out = {"torch": torch.__version__.split("+")[0], "dtypes": list(dtype_rows.DTYPES), "letters": dtype_rows.LETTERS}
     lines = [f'"{k}": {json.dumps(v)}' for k, v in out.items()]
     lines += ['"rows": {\n' + ",\n".join(f' "{k}": {json.dumps(v)}' for k, v in rows.items()) + "\n}"]

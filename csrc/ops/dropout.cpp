@@ -207,10 +207,6 @@ struct NativeDropout : RandomComposite<NativeDropout> {
         if (!train.value_or(true) || input.numel() == 0)
             return {input, ones(input.sizes(), DType::Bool, input.device())};
         check(p >= 0 && p <= 1, "bernoulli_ expects p to be in [0, 1], but got p=", 1 - p, " (native_dropout)");
-        if (input.is_complex()) {  // no fused kernel
-            Tensor mask = to(real(draw_noise(input, 1 - p, false)), DType::Bool);
-            return {mul(mul(input, mask), Scalar(FusedDropout::scale(p))), mask};
-        }
         auto [r, mask] = fused_dropout(input, p, true);
         return {r, mask};
     }

@@ -208,6 +208,10 @@ Tensor bag_shares(const Tensor& at, const Tensor& bag, int64_t bags, bool mean, 
 }
 }  // namespace
 
+static void check_bags(const Tensor& weight, const Tensor& indices, const Tensor& offsets, int64_t bags) {
+    check(weight.dim() == 2 && indices.dim() == 1 && offsets.dim() == 1 && bags >= 0 && offsets.numel() >= bags, "embedding_bag: ", bags, " bags of weight ", weight.sizes(), ", indices ", indices.sizes(), ", offsets ", offsets.sizes());
+}
+
 // Sums and means. A maximum is what gather finds where MaximalRows says.
 struct EmbeddingBag : Op<EmbeddingBag> {
     SIG("_embedding_bag(Tensor weight, Tensor indices, Tensor offsets, Tensor? per_sample_weights, bool mean, bool scale_grad_by_freq, int padding_idx, int bags, bool sparse) -> Tensor");
@@ -216,6 +220,7 @@ struct EmbeddingBag : Op<EmbeddingBag> {
     using Saves = Save<In<0, 3>, In<1>, In<2>, In<3>>;
     static Tensor forward(const Tensor& weight, const Tensor& indices, const Tensor& offsets, const Tensor& samples, bool mean, bool, int64_t padding, int64_t bags, bool) {
         check(is_floating(weight.dtype()), "expected scalar type Float, Double, Half or BFloat16 but found ", title(weight.dtype()), " (embedding_bag: weight)");
+        check_bags(weight, indices, offsets, bags);
         Dims sizes{bags, weight.sizes()[1]};
         Device device = common_device(weight, indices);
         if (device == Device::Meta) return empty(sizes, weight.dtype(), device);
@@ -252,6 +257,7 @@ struct MaximalRows : Op<MaximalRows> {
     FORMS(FUNCTION);
     NO_GRADIENT;
     static Tensor forward(const Tensor& weight, const Tensor& indices, const Tensor& offsets, int64_t padding, int64_t bags) {
+        check_bags(weight, indices, offsets, bags);
         int64_t d = weight.sizes()[1];
         Tensor where = empty(Dims{bags, d}, DType::Int64, common_device(weight, indices));
         if (where.is_meta()) return where;

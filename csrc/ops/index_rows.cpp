@@ -41,8 +41,16 @@ struct Take : Op<Take> {
         check(self.numel() > 0 || index.numel() == 0, Err::Index, "take(): tried to take from an empty tensor");
         Tensor r = empty(index.sizes(), self.dtype(), self.device());
         if (r.is_meta() || r.numel() == 0) return r;
-        Tensor s = contiguous(self);
+        Tensor s = resolve(self);
         Tensor v = checked_indices(index, self.numel(), 0, true, BadIndex::Tried);
+        if (!s.is_contiguous()) {  // places in memory for places in the order of the elements
+            v = clone_raw(contiguous(v));
+            for (int64_t *p = v.data<int64_t>(), *end = p + v.numel(); p < end; p++) {
+                int64_t rest = *p;
+                *p = 0;
+                for (size_t d = s.sizes().size(); d-- > 0; rest /= s.sizes()[d]) *p += rest % s.sizes()[d] * s.strides()[d];
+            }
+        }
         Places p = places_along(alias(s, Dims{s.numel()}, Dims{1}, s->offset), 0, v);
         read_places(r.raw(), s.raw(), p, itemsize(s.dtype()));
         return r;

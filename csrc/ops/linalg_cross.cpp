@@ -100,7 +100,7 @@ struct Cross : Composite<Cross> {
 };
 OP(Cross);
 
-struct Vander : Composite<Vander> {
+struct LinalgVander : Composite<LinalgVander> {
     SIG("linalg::vander(Tensor x, *, int? N=None) -> Tensor");
     DOC("Powers 0 .. N - 1 (default: as many as numbers) of each number along the last dimension, in a new last one.");
     FORMS(FUNCTION);
@@ -116,6 +116,6 @@ struct Vander : Composite<Vander> {
         return cat({ones(column, t.dtype(), t.device()), cumprod(expand(reshape(t, column), repeated), -1)}, int64_t(-1));
     }
 };
-OP(Vander);
+OP(LinalgVander);
 
 }  // namespace rl

@@ -392,6 +392,7 @@ struct HouseholderProduct : Op<HouseholderProduct> {
     FORMS(FUNCTION | OUT);
     using Saves = Save<In<0>, In<1>>;
     static Tensor forward(const Tensor& input, const Tensor& tau) {
+        check_lapack_kernel("orgqr_cpu", input);
         check_reflectors("torch.linalg.householder_product", input, tau);
         return turned(product_of_reflectors(column_major(input), contiguous(tau), rows(input), columns(input)));
     }

@@ -75,6 +75,7 @@ struct LdlSolve : Op<LdlSolve> {
         check_matrix(op, b, "B");
         check(rows(ld) == rows(b), "Incompatible matrix sizes for ", op, ": each A matrix is ", rows(ld), " by ",
               columns(ld), " but each b matrix is ", rows(b), " by ", columns(b));
+        check(is_inexact(ld.dtype()), op, ": Expected a floating point or complex tensor as input. Got ", title(ld.dtype()));
         check_lapack_kernel("ldl_solve_kernel_cpu", ld);
         check_same_device(op, ld, pivots);
         auto [factors, rhs] = with_common_batch("linalg.ldl_solve", ld, b);

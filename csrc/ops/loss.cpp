@@ -277,6 +277,7 @@ struct NllLoss : Composite<NllLoss> {
     DOC("Minus the log-probability in input of each target class; input (N, C, ...), target (N, ...).");
     FORMS(FUNCTION);
     static Tensor forward(const Tensor& input, const Tensor& target, const Tensor& weight, const OptBool& average, int64_t ignore, const OptBool& reduce, const std::string& text) {
+        check(is_floating(input.dtype()), Err::NotImplemented, "\"nll_loss_out_frame\" not implemented for '", title(input.dtype()), "'");
         return compute(input, target, weight, ignore, reduction_of("nll_loss", text, average, reduce));
     }
     // -weight[target] * input[target], its sum over the rows that count, or that divided by the sum of their weights
@@ -296,7 +297,7 @@ struct CrossEntropyLoss : Composite<CrossEntropyLoss> {
         Reduction r = reduction_of("cross_entropy", text, average, reduce);
         check(smoothing >= 0 && smoothing <= 1, "label_smoothing must be between 0.0 and 1.0. Got: ", smoothing);
         check(input.dim() >= 1, "cross_entropy(): input must have at least one dimension");
-        check(!input.is_complex(), Err::NotImplemented, "\"log_softmax_lastdim_kernel_impl\" not implemented for '", title(input.dtype()), "' (cross_entropy)");
+        check(is_floating(input.dtype()), Err::NotImplemented, "\"log_softmax_lastdim_kernel_impl\" not implemented for '", title(input.dtype()), "' (cross_entropy)");
         int64_t dim = input.dim() == 1 ? 0 : 1;
         if (input.sizes() == target.sizes() && is_floating(target.dtype())) return probabilities(input, target, weight, r, smoothing, dim);
         if (input.sizes() == target.sizes()) check(is_floating(target.dtype()) || input.dim() == 1, "Expected floating point type for target with class probabilities, got ", title(target.dtype()));

@@ -24,14 +24,14 @@ static Planes planes_of(const Tensor& x) {
 static Tensor laid_out(const Tensor& x) { return !x.lazy() && channels_come_last(x) ? x : contiguous(x); }
 
 // ---------------------------------------------------------------- statistics
-struct Sample {
+struct ChannelMoments {
     double n = 0, mean = 0, squares = 0;
 };
-template <class T> static void channel_moments(const T* x, const Planes& p, Sample* out) {
+template <class T> static void channel_moments(const T* x, const Planes& p, ChannelMoments* out) {
     if (!p.last) {
         cpu::parallel_for(p.c, std::max<int64_t>(1, kGrain / std::max<int64_t>(p.per_channel(), 1)), [&](int64_t a, int64_t b) {
             for (int64_t c = a; c < b; c++) {
-                Sample s;
+                ChannelMoments s;
                 for (int64_t i = 0; i < p.n; i++) {
                     double mean, squares;
                     cpu::kernels().reduce<T>().moments(x + (i * p.c + c) * p.area, p.area, &mean, &squares);
@@ -43,7 +43,7 @@ template <class T> static void channel_moments(const T* x, const Planes& p, Samp
         return;
     }
     RowBlocks blocks(p.per_channel());
-    cpu::Buffer<Sample> parts(blocks.count * p.c);
+    cpu::Buffer<ChannelMoments> parts(blocks.count * p.c);
     cpu::parallel_for(blocks.count, std::max<int64_t>(1, kGrain / (blocks.size * p.c)), [&](int64_t a, int64_t b) {
         cpu::Buffer<T> sum(2 * p.c);
         for (int64_t i = a; i < b; i++) {
@@ -59,9 +59,9 @@ template <class T> static void channel_moments(const T* x, const Planes& p, Samp
         }
     });
     for (int64_t c = 0; c < p.c; c++) {
-        out[c] = Sample();
+        out[c] = ChannelMoments();
         for (int64_t i = 0; i < blocks.count; i++) {
-            const Sample& s = parts.data[i * p.c + c];
+            const ChannelMoments& s = parts.data[i * p.c + c];
             cpu::merge_moments(out[c].n, out[c].mean, out[c].squares, s.n, s.mean, s.squares);
         }
     }
@@ -175,7 +175,7 @@ struct BatchNorm : Op<BatchNorm> {
             fill_raw(mean, Scalar(0)), fill_raw(rstd, Scalar(0));
             return;
         }
-        cpu::Buffer<Sample> s(p.c);
+        cpu::Buffer<ChannelMoments> s(p.c);
         cpu::Buffer<T> variance(p.c);
         channel_moments(x.data<T>(), p, s.data);
         double n = double(p.per_channel());

@@ -38,6 +38,7 @@ struct Relu : Unary<Relu> {
     FORMS(FUNCTION | METHOD | INPLACE);
     static constexpr uint32_t kDtypes = kFloats | kInts;
     using Saves = Save<Out<0>>;
+    static void validate(const Operand*, DType common, const Scalar*) { check(common != DType::Bool, "Boolean inputs not supported for relu"); }
     template <class V> RL_F V f(V x) { return where(x <= V(0), V(0), x); }
     static Tensor dself(Ctx& c, const Tensor& g) { return ThresholdBackward::forward_op(g, c.out(), Scalar(0)); }
 };

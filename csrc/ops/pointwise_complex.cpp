@@ -178,6 +178,7 @@ struct Polar : Composite<Polar> {
     static Tensor forward(const Tensor& abs, const Tensor& angle) {
         check(abs.is_floating() && angle.is_floating(), "Expected both inputs to be Half, Float or Double tensors but got ", title(abs.dtype()), " and ", title(angle.dtype()));
         check(abs.dtype() == angle.dtype(), "Expected object of scalar type ", title(abs.dtype()), " but got scalar type ", title(angle.dtype()), " for second argument");
+        check(abs.dtype() == DType::Float32 || abs.dtype() == DType::Float64, Err::NotImplemented, "\"polar_cpu\" not implemented for '", title(abs.dtype()), "'");
         return call<MakeComplex>(mul(abs, cos(angle)), mul(abs, sin(angle)));
     }
 };

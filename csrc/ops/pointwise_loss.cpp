@@ -158,6 +158,7 @@ struct MseLoss : Composite<MseLoss> {
     FORMS(FUNCTION);
     static Tensor forward(const Tensor& x, const Tensor& y, const OptBool& average, const OptBool& reduce, const std::string& text, const Tensor& weight) {
         Reduction r = reduction_of("mse_loss", text, average, reduce);
+        check(is_floating(promote(x.dtype(), y.dtype())), Err::NotImplemented, "\"mse_cpu\" not implemented for '", title(promote(x.dtype(), y.dtype())), "'");
         if (fusible(x, y, weight, r)) return call<MseReduced>(x, y, int64_t(r));
         warn_sizes("mse_loss", x, y);
         Tensor loss = square(sub(x, y));
@@ -216,6 +217,7 @@ struct BceLoss : Composite<BceLoss> {
     FORMS(FUNCTION);
     static Tensor forward(const Tensor& x, const Tensor& y, const Tensor& weight, const OptBool& average, const OptBool& reduce, const std::string& text) {
         Reduction r = reduction_of("binary_cross_entropy", text, average, reduce);
+        check(is_floating(x.dtype()), Err::NotImplemented, "\"binary_cross_entropy\" not implemented for '", title(x.dtype()), "'");
         check(x.sizes() == y.sizes(), Err::Value, "Using a target size (torch.Size(", y.sizes(), ")) that is different to the input size (torch.Size(", x.sizes(), ")) is deprecated. Please ensure they have the same size.");
         check(x.dtype() == y.dtype(), "Found dtype ", title(y.dtype()), " but expected ", title(x.dtype()), " (binary_cross_entropy)");
         if (!x.is_meta() && x.numel()) {

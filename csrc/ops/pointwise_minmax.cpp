@@ -54,7 +54,7 @@ struct ClampBoth : Ternary<ClampBoth> {
     static constexpr uint32_t kDtypes = kInts | kFloats;
     using Saves = Save<In<0>, In<1>, In<2>>;
     template <class V> RL_F V f(V x, V low, V high) { return minimum(maximum(x, low), high); }
-    static void validate(const Operand*, DType common, const Scalar*) { check(!is_complex(common), "clamp is not supported for complex types"); }
+    static void validate(const Operand*, DType common, const Scalar*) { check(!is_complex(common), Err::NotImplemented, "clamp is not supported for complex types"); }
     D0(where(logical_and(ge(c.in<0>(), held<1>(c)), le(c.in<0>(), held<2>(c))), g, Scalar(0)));
     D1(where(logical_and(lt(held<1>(c), held<2>(c)), lt(held<0>(c), held<1>(c))), g, Scalar(0)));
     D2(where(logical_or_crossed(c), g, Scalar(0)));
@@ -71,7 +71,7 @@ POINTWISE(ClampBoth);
         static constexpr uint32_t kDtypes = kAllTypes & ~kComplexes;                                                                 \
         using Saves = Save<In<0>, In<1>>;                                                                                            \
         template <class V> RL_F V f(V a, V b) { return formula(a, b); }                                                              \
-        static void validate(const Operand*, DType common, const Scalar*) { check(!is_complex(common), "clamp is not supported for complex types"); } \
+        static void validate(const Operand*, DType common, const Scalar*) { check(!is_complex(common), Err::NotImplemented, "clamp is not supported for complex types"); } \
         DSELF(where(keeps(c.in<0>(), held<1>(c)), g, Scalar(0)));                                                                    \
         DOTHER(where(cuts(c.in<0>(), held<1>(c)), g, Scalar(0)));                                                                    \
     };                                                                                                                               \

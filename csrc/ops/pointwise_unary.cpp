@@ -30,6 +30,7 @@ struct Abs : Unary<Abs> {
     ALIASES("absolute");
     using Saves = Save<In<0>>;
     static constexpr bool kReal = true;
+    static void validate(const Operand*, DType common, const Scalar*) { check(common != DType::Bool, Err::NotImplemented, "\"abs_cpu\" not implemented for 'Bool'"); }
     template <class V> RL_F auto f(V x) {
         if constexpr (std::is_same_v<V, bool>) return x;
         else return abs(x);
@@ -47,7 +48,7 @@ struct Sign : Unary<Sign> {
         else return sign(x);
     }
     static void validate(const Operand*, DType common, const Scalar*) {
-        check(!is_complex(common), "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead.");
+        check(!is_complex(common), Err::NotImplemented, "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead.");
     }
     DSELF(zeros_like(g));
 };
@@ -95,6 +96,7 @@ struct Heaviside : Binary<Heaviside> {
         else return heaviside(a, b);
     }
     static void validate(const Operand* in, DType, const Scalar*) {
+        check(!is_complex(in[0].tensor->dtype()) && !is_complex(in[1].tensor->dtype()), "heaviside is not yet implemented for complex tensors.");
         check(in[0].tensor->dtype() == in[1].tensor->dtype(), "heaviside is not yet implemented for tensors with different dtypes.");
     }
 };

@@ -248,7 +248,7 @@ struct MinDim : Op<MinDim> {
 OP(MinDim);
 
 template <bool Largest> static Tensor arg_best(const char* op, const Tensor& self, const OptInt& dim, bool keepdim) {
-    check(self.dtype() != DType::Bool, Err::NotImplemented, "\"", op, "_cpu\" not implemented for 'Bool'");
+    check(self.dtype() != DType::Bool, op, "(): does not support bool tensors");
     check(self.numel() > 0 || dim, Err::Index, op, "(): Expected reduction dim to be specified for input.numel() == 0.");
     if (dim) return std::get<1>(best<Largest>(op, self, *dim, keepdim));
     Dims sizes(keepdim ? size_t(self.dim()) : 0, 1);
