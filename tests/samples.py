@@ -162,6 +162,10 @@ _cross_entropy: x(r, c), i(c, r), 1, -100
 _pick_class_backward: x(r, 1), x(r, c), i(c, r, 1), 1
 _pick_class: x(r, c), i(c, r, 1), 1
 nll_loss: x(r, c), i(c, r)
+_nll_loss: x(r, c), i(c, r), None, 1, -100
+_nll_loss_backward: x(), x(r, c), i(c, r), None, f() * 0 + r, 1, -100
+pixel_shuffle: x(1, 4, s, s), 2
+pixel_unshuffle: x(1, 1, s, s), 2
 cross_entropy: x(r, c), i(c, r)
 kl_div: x(r, c), u(r, c), reduction="batchmean"
 mm: x(r, c), x(c, n)

@@ -39,8 +39,6 @@ KNOWN = {
     "linalg::norm.ord_str": HALVES,
     "nn::relu6": ("bool",),
     "polar": ("bfloat16",),
-    "linalg::cross": ("bool",),
-    "cross": ("bool",),
     "signbit": COMPLEX,
     "searchsorted.Scalar": ("bool",),
     "bucketize.Scalar": ("bool",),

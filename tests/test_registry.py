@@ -244,7 +244,7 @@ SECOND_ALONE = re.compile(r"(igammac?|special::zeta)$")
 # Constants to differentiation, as in PyTorch (where the gradient of some raises).
 CONSTANT = re.compile(r"(detach|detach_copy|view\.dtype|view_copy\.dtype|unique.*)$")
 # Their arguments belong together (a result, what it was made of): the public operators that call them are checked.
-TOGETHER = re.compile(r"(_dropout|_pooled_maximum|_constant_in)$")
+TOGETHER = re.compile(r"(_dropout|_pooled_maximum|_constant_in|_nll_loss_backward)$")
 
 
 def wants_gradient(t):
