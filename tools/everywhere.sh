@@ -15,7 +15,7 @@ core() { # core LABEL PYTHON [VARIABLE=VALUE ...]
     echo "-- core tests: $1"
     local interpreter=$2
     shift 2
-    (cd tests && env "$@" "$interpreter" -m pytest -q -m core -p no:cacheprovider .)
+    (cd tests && env "$@" "$interpreter" -m pytest -q -m core -p no:cacheprovider --capture=sys .)
 }
 
 for level in base v3 v4; do
@@ -46,6 +46,7 @@ PY
 
 variant fallback RUSHLIGHT_ONEDNN=OFF
 if [ "$(uname -m)" = x86_64 ]; then
-    variant sanitize RUSHLIGHT_SANITIZE=ON \
-        LD_PRELOAD="$(g++ -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 RUSHLIGHT_ISA=v3
+    # the sanitizer must find the C++ library beside it, as Python itself does not load one
+    preloaded="$(g++ -print-file-name=libasan.so) $(realpath "$(g++ -print-file-name=libstdc++.so.6)")"
+    variant sanitize RUSHLIGHT_SANITIZE=ON LD_PRELOAD="$preloaded" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 RUSHLIGHT_ISA=v3
 fi
