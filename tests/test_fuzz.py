@@ -77,3 +77,10 @@ def test_repeat_interleave_has_memory_of_its_own(shape, repeats):
     y = x.repeat_interleave(repeats)
     y[0] = 5
     assert x.sum() == 0 and y.sum() == 5
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+def test_histc_of_numbers_whose_range_overflows(dtype):
+    largest = torch.finfo(dtype).max
+    counts = torch.histc(torch.tensor([-largest / 4, 0, largest / 4], dtype=dtype), 100)
+    assert counts.sum() == 3

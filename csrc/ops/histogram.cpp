@@ -18,7 +18,8 @@ struct Edges {
         if (!(v >= at.front() && v <= at.back())) return -1;
         int64_t n = bins(), i;
         if (even) {
-            i = std::min(n - 1, int64_t((v - at.front()) / (at.back() - at.front()) * double(n)));
+            double place = (v - at.front()) / (at.back() - at.front()) * double(n);  // NaN where the range overflows
+            i = place < double(n) ? int64_t(place) : n - 1;
             if (i > 0 && v < at[size_t(i)]) i--;
             else if (i + 1 < n && v >= at[size_t(i) + 1]) i++;
         } else i = std::min<int64_t>(n - 1, std::upper_bound(at.begin(), at.end(), v) - at.begin() - 1);
@@ -57,7 +58,8 @@ template <class T> RL_CLONES static void place_run(const T* x, int64_t n, T low,
     for (int64_t i = 0; i < n; i++) {
         bool inside = (x[i] >= low) & (x[i] <= high);
         T v = inside ? x[i] : low;
-        int32_t place = int32_t((v - low) * bins / width);
+        T at = (v - low) * bins / width;
+        int32_t place = int32_t(at < T(last) ? at : T(last - 1));  // the product may be infinite
         place = place < last ? place : last - 1;
         places[i] = inside ? place : last;
     }
@@ -70,6 +72,7 @@ struct Histc : Op<Histc> {
     static Tensor forward(const Tensor& self, int64_t bins, const Scalar& min, const Scalar& max) {
         check(self.is_floating(), Err::NotImplemented, "\"histogram_cpu\" not implemented for '", title(self.dtype()), "'");
         check(bins > 0, "torch.histogram(): bins must be > 0, but got ", bins, " for dimension 0");
+        check(bins < int64_t(1) << 30, "torch.histc: ", bins, " bins are more than can be counted");
         if (self.is_meta()) return empty(Dims{bins}, self.dtype(), self.device());
         double low = min.real(), high = max.real();
         if (self.dtype() == DType::Float32) return count_raw<float>(self, bins, low, high);
@@ -84,7 +87,7 @@ struct Histc : Op<Histc> {
         for (int64_t i = 0, n = x.numel(); i < n; i++) {
             if (!(p[i] >= low && p[i] <= high)) continue;
             double place = rounded(rounded(rounded(p[i] - low) * n_bins) / width);
-            counts[std::min(bins - 1, int64_t(place))]++;
+            counts[place < double(bins) ? int64_t(place) : bins - 1]++;
         }
         return cast_raw(r, self.dtype());
     }
