@@ -49,10 +49,11 @@ def test_what_memory_cannot_hold_is_refused_at_once(call):
         lambda: torch.ops.aten.embedding_dense_backward(torch.ones(7), torch.tensor([3, 0]), 9, -1, False),
         lambda: torch.ops.aten.im2col(torch.ones(4, 1, 1), [1, 1], [1, 1], [0, 3], [3, 3]),
         lambda: torch.nn.functional.embedding(torch.tensor([1, 0]), torch.ones(7), max_norm=1.0),
+        lambda: torch.ones(2, 0).unflatten(1, [-1, 0, -1]),
     ],
 )
-def test_gradients_of_other_shapes_are_refused(call):
-    """Operators that only a backward pass calls check what they are given: they read and wrote beside their memory."""
+def test_shapes_that_do_not_fit_are_refused(call):
+    """Operators that only a backward pass calls check what they are given, too: they read and wrote beside their memory."""
     with pytest.raises(RuntimeError):
         call()
 

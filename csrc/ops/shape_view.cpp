@@ -33,6 +33,8 @@ struct Unflatten : Composite<Unflatten> {
         int64_t n = self.dim() ? self.sizes()[d] : 1, known = 1;
         Dims r = self.sizes();
         if (self.dim()) r.erase(size_t(d));
+        check(std::count(sizes.begin(), sizes.end(), -1) <= 1, "only one dimension can be inferred (unflatten to ", sizes, ")");
+        for (int64_t s : sizes) check(s >= -1, "invalid shape dimension ", s, " (unflatten to ", sizes, ")");
         bool open = std::count(sizes.begin(), sizes.end(), -1) == 1;
         for (int64_t s : sizes) known *= s == -1 ? 1 : s;
         check(open ? known != 0 && n % known == 0 : known == n, "unflatten: Provided sizes ", sizes, " don't multiply up to the size of dim ", d, " (", n, ") in the input tensor");
