@@ -373,6 +373,7 @@ def best_time(step: Any) -> float:
 
 
 def ask(process: subprocess.Popen[str], n: int, text: str) -> float | str:
+    time.sleep(0.02)  # the other framework's threads may still spin in wait of work
     process.stdin.write(json.dumps([n, text]) + "\n")
     process.stdin.flush()
     answer = process.stdout.readline()
