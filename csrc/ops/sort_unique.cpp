@@ -31,14 +31,6 @@ static void check_data(const char* op, const Tensor& t) {
     check(!t.is_meta(), Err::NotImplemented, op, ": the shape of the result depends on data, which a meta tensor does not have");
     check(!t.is_complex(), Err::NotImplemented, "\"", op, "\" not implemented for '", title(t.dtype()), "'");
 }
-// The distinct elements of flat, whose runs are known.
-static Tensor take_first(const Tensor& flat, const Runs& r) {
-    int64_t n = int64_t(r.first.size()), size = itemsize(flat.dtype());
-    Tensor t = empty(Dims{n}, flat.dtype());
-    for (int64_t i = 0; i < n; i++) std::memcpy(t.raw() + i * size, flat.raw() + r.first[size_t(i)] * size, size_t(size));
-    return t;
-}
-
 // The first n elements of t, in memory of their own where t has much more.
 static Tensor trimmed(const Tensor& t, int64_t n) {
     Tensor part = alias(t, Dims{n}, Dims{1}, 0);
@@ -108,10 +100,13 @@ template <bool Sort> static Triple unique_flat(const char* op, const Tensor& sel
                 T low;
                 if (int64_t range = range_of(p, n, low); range <= 2 * n + 256) return void(r = counted<T>(x, self.sizes(), low, range, want_inverse, want_counts));
             }
-            Sorted<T> s(n);
-            s.run(p, n, false, true);
-            Runs runs = find_runs(n, [&](int64_t i) { return int64_t(s.items[i].at); }, [p](int64_t i, int64_t j) { return p[i] == p[j]; });
-            r = {take_first(x, runs), want_inverse ? from_list(runs.inverse, self.sizes()) : nothing(), want_counts ? from_list(runs.count, Dims{int64_t(runs.count.size())}) : nothing()};
+            auto [values, order] = sort_raw(alias(x, Dims{n}, Dims{1}, x->offset), 0, false, true);
+            r = runs_of<T>(values, Dims{n}, want_inverse, want_counts);
+            if (!want_inverse) return;
+            Tensor inverse = empty(self.sizes(), DType::Int64);
+            const int64_t *at = order.data<int64_t>(), *run = std::get<1>(r).data<int64_t>();
+            for (int64_t i = 0; i < n; i++) inverse.data<int64_t>()[at[i]] = run[i];
+            std::get<1>(r) = inverse;
         } else r = runs_of<T>(x, self.sizes(), want_inverse, want_counts);
     });
     std::get<0>(r) = cast_raw(std::get<0>(r), self.dtype());
