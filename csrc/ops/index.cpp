@@ -124,14 +124,7 @@ struct IndexPut : Update<IndexPut, Tensors, Tensor, bool> {
         Tensor v = contiguous(apart_from(r, fit(values, plan.sizes)));
         if (!v.numel()) return;
         int64_t step = v.numel() == 1 ? 0 : 1;
-        if (!accumulate) return dispatch_size(itemsize(r.dtype()), [&](auto tag) {
-            using T = typename decltype(tag)::type;
-            update_places(r.data<T>(), v.data<T>(), step, p, [](T& a, const T& b) { a = b; });
-        });
-        with_reduction(Reduce::Sum, r.dtype(), [&](auto tag, auto f) {
-            using T = typename decltype(tag)::type;
-            update_places(r.data<T>(), v.data<T>(), step, p, f);
-        });
+        (accumulate ? add_places : move_places)(r, v, step, p);
     }
     // values as the result's shape, or as they are where they are one element
     static Tensor fit(const Tensor& values, const Dims& sizes) {

@@ -126,18 +126,6 @@ void read_places(char* out, const char* in, const Places& p, int64_t size) {
     });
 }
 
-Scalar identity_of(Reduce r, DType t) {
-    if (r == Reduce::Prod) return Scalar(1);
-    if (r != Reduce::Amax && r != Reduce::Amin) return Scalar(0);
-    bool low = r == Reduce::Amax;
-    if (is_inexact(t)) return Scalar(low ? -HUGE_VAL : HUGE_VAL);
-    return dispatch(t, [&](auto tag) -> Scalar {
-        using T = typename decltype(tag)::type;
-        if constexpr (std::is_integral_v<T>) return Scalar(int64_t(low ? std::numeric_limits<T>::min() : std::numeric_limits<T>::max()));
-        else return Scalar(0);
-    });
-}
-
 Tensor apart_from(const Tensor& out, const Tensor& src) {
     Tensor s = resolve(src);
     if (s->storage.get() != out->storage.get() || s.numel() == 0 || out.numel() == 0) return s;

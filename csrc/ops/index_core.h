@@ -1,7 +1,5 @@
 // What indexing operators share: integer indices, the places in memory they lead to, and loops over those.
 #pragma once
-#include <algorithm>
-#include <bit>
 #include <vector>
 
 #include "core/iterate.h"
@@ -56,89 +54,16 @@ extern template void read_run(Bytes16*, const Bytes16*, const int64_t*, int64_t)
 // out (contiguous) = the elements of `in` at the places.
 void read_places(char* out, const char* in, const Places& p, int64_t itemsize);
 
-// f(out element, src element) for every place in order; src is contiguous, or one element where src_step is 0. The work
-// is divided so that a place is always met by one thread, in order: results don't depend on the number of threads.
-template <class T, class F> void update_places(T* out, const T* src, int64_t src_step, const Places& p, F f) {
-    int64_t n = int64_t(p.index.size()), w = p.width, outer = int64_t(p.outer.size());
-    const int64_t* index = p.index.data();
-    auto row = [&](T* base, const T* s, int64_t k0, int64_t k1) {
-        if (!p.run) {
-            for (int64_t k = k0; k < k1; k++) f(base[p.inner[k]], s[k * src_step]);
-        } else if (src_step == 1) {
-#pragma omp simd
-            for (int64_t k = k0; k < k1; k++) f(base[k], s[k]);
-        } else {
-            const T v = *s;
-            for (int64_t k = k0; k < k1; k++) f(base[k], v);
-        }
-    };
-    auto part = [&](int64_t o0, int64_t o1, int64_t k0, int64_t k1) {
-        for (int64_t o = o0; o < o1; o++) {
-            T* base = out + p.outer[o];
-            const T* s = src + o * n * w * src_step;
-            if (w == 1 && p.run)
-                for (int64_t i = 0; i < n; i++) f(base[index[i]], s[i * src_step]);
-            else
-                for (int64_t i = 0; i < n; i++) row(base + index[i], s + i * w * src_step, k0, k1);
-        }
-    };
-    int64_t total = outer * n * w;
-    if (outer >= 2) cpu::parallel_for(outer, std::max<int64_t>(2, kGrain * outer / std::max<int64_t>(total, 1)), [&](int64_t a, int64_t b) { part(a, b, 0, w); });
-    else if (outer == 1 && w >= 32) cpu::parallel_for(w, std::max<int64_t>(32, kGrain * w / std::max<int64_t>(total, 1)), [&](int64_t a, int64_t b) { part(0, 1, a, b); });
-    else part(0, outer, 0, w);
-}
+// The elements of out at the places, in order, = src or += src, which is contiguous, or one element where src_step is 0.
+void move_places(const Tensor& out, const Tensor& src, int64_t src_step, const Places& p);
+void add_places(const Tensor& out, const Tensor& src, int64_t src_step, const Places& p);
 
-// Numbers as kernels add and compare them: 16-bit floats through float, bool as logic.
+// The sum as kernels form it: 16-bit floats through float, bool as logic.
 template <class T> inline T plus(T a, T b) {
     if constexpr (std::is_same_v<T, bool>) return a || b;
     else if constexpr (std::is_same_v<T, ComplexHalf>) return T(c64(a) + c64(b));
     else if constexpr (is_small_float_v<T>) return T(float(a) + float(b));
     else return T(a + b);
-}
-template <class T> inline T times(T a, T b) {
-    if constexpr (std::is_same_v<T, bool>) return a && b;
-    else if constexpr (std::is_same_v<T, ComplexHalf>) return T(c64(a) * c64(b));
-    else if constexpr (is_small_float_v<T>) return T(float(a) * float(b));
-    else return T(a * b);
-}
-template <class T> inline bool is_nan(T a) {
-    if constexpr (is_small_float_v<T>) return std::isnan(float(a));
-    else if constexpr (std::is_floating_point_v<T>) return std::isnan(a);
-    else return false;
-}
-// yes ? a : b without a branch, which in extrema of unordered data would be mispredicted.
-template <class T> inline T pick(bool yes, T a, T b) {
-    using U = std::conditional_t<sizeof(T) == 8, uint64_t, std::conditional_t<sizeof(T) == 4, uint32_t, std::conditional_t<sizeof(T) == 2, uint16_t, uint8_t>>>;
-    U mask = U(-U(yes));
-    return std::bit_cast<T>(U((std::bit_cast<U>(a) & mask) | (std::bit_cast<U>(b) & U(~mask))));
-}
-template <class T> inline T larger(T a, T b) {
-    if constexpr (is_complex_v<T>) raise(Err::Runtime, "amax is not defined for complex numbers");
-    else if constexpr (is_small_float_v<T>) return is_nan(a) || float(a) >= float(b) ? a : b;
-    else return pick(int(is_nan(a)) | int(a >= b), a, b);
-}
-template <class T> inline T smaller(T a, T b) {
-    if constexpr (is_complex_v<T>) raise(Err::Runtime, "amin is not defined for complex numbers");
-    else if constexpr (is_small_float_v<T>) return is_nan(a) || float(a) <= float(b) ? a : b;
-    else return pick(int(is_nan(a)) | int(a <= b), a, b);
-}
-
-enum class Reduce : uint8_t { Assign, Sum, Prod, Mean, Amax, Amin };
-// The value that a reduction starts from.
-Scalar identity_of(Reduce r, DType t);
-// f(Tag<T>, function of two elements that writes the first) for a reduction over elements of type t.
-template <class F> void with_reduction(Reduce r, DType t, F&& f) {
-    dispatch(t, [&](auto tag) {
-        using T = typename decltype(tag)::type;
-        switch (r) {
-            case Reduce::Assign: return f(tag, [](T& a, const T& b) { a = b; });
-            case Reduce::Sum:
-            case Reduce::Mean: return f(tag, [](T& a, const T& b) { a = plus(a, b); });
-            case Reduce::Prod: return f(tag, [](T& a, const T& b) { a = times(a, b); });
-            case Reduce::Amax: return f(tag, [](T& a, const T& b) { a = larger(a, b); });
-            case Reduce::Amin: return f(tag, [](T& a, const T& b) { a = smaller(a, b); });
-        }
-    });
 }
 
 // Raises where src lies in memory that is written to; where that is hard to say a copy is returned.

@@ -1,5 +1,4 @@
 // Indexing by one vector along one dimension, and by positions in the flattened tensor.
-#include "cpu/kernels.h"
 #include "ops/index_core.h"
 
 namespace rl {
@@ -78,16 +77,6 @@ struct Rows {
         places = places_along(r, dim, checked_indices(index, r.dim() ? r.sizes()[dim] : 1, dim, false, kind));
     }
 };
-// out += src, run by run; a run is always added by one thread or by parts, in order.
-template <class T> void add_runs(T* out, const T* src, const Places& p) {
-    int64_t n = int64_t(p.index.size()), w = p.width, outer = int64_t(p.outer.size());
-    auto part = [&](int64_t o0, int64_t o1, int64_t k0, int64_t k1) {
-        for (int64_t o = o0; o < o1; o++)
-            for (int64_t i = 0; i < n; i++) cpu::kernels().reduce<T>().acc_sum(out + p.outer[size_t(o)] + p.index[size_t(i)] + k0, src + (o * n + i) * w + k0, k1 - k0);
-    };
-    if (outer > 1) cpu::parallel_for(outer, std::max<int64_t>(2, kGrain / std::max<int64_t>(n * w, 1)), [&](int64_t a, int64_t b) { part(a, b, 0, w); });
-    else cpu::parallel_for(w, std::max<int64_t>(32, kGrain / std::max<int64_t>(n, 1)), [&](int64_t a, int64_t b) { part(0, outer, a, b); });
-}
 void check_index_type(const char* op, const Tensor& index) {
     check(index.dtype() == DType::Int64 || index.dtype() == DType::Int32, op, "(): Expected dtype int32/int64 for index but got: ", title(index.dtype()));
 }
@@ -103,14 +92,8 @@ struct IndexAdd : Update<IndexAdd, int64_t, Tensor, Tensor, Scalar> {
         check(r.dtype() != DType::Bool || alpha.kind == Scalar::Bool || alpha.is_integral(), "For integral input tensors, argument alpha must not be a floating point number.");
         Rows rows("index_add_", r, dim, index, source, BadIndex::Runtime, Err::Runtime);
         if (r.is_meta() || !rows.source.numel()) return;
-        dispatch(r.dtype(), [&](auto tag) {
-            using T = typename decltype(tag)::type;
-            if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>)
-                if (alpha.equals(1) && rows.places.run && rows.places.width >= 16) return add_runs(r.data<T>(), rows.source.data<T>(), rows.places);
-            if (alpha.equals(1)) return update_places(r.data<T>(), rows.source.data<T>(), 1, rows.places, [](T& a, const T& b) { a = plus(a, b); });
-            T scale = alpha.to<T>();
-            update_places(r.data<T>(), rows.source.data<T>(), 1, rows.places, [scale](T& a, const T& b) { a = plus(a, times(b, scale)); });
-        });
+        InKernel guard;
+        add_places(r, alpha.equals(1) ? rows.source : contiguous(mul(rows.source, scalar_tensor(alpha, r.dtype()))), 1, rows.places);
     }
     static Grads backward(Ctx& c, const Tensor& g) {
         Grads r(3);
@@ -135,10 +118,7 @@ struct IndexCopy : Update<IndexCopy, int64_t, Tensor, Tensor> {
         check(same_dims, Err::Index, "index_copy_(): When source and destination are not scalars, their dimensionality must match. Source dimensionality (", source.dim(), "), destination dimensionality (", r.dim(), ")");
         Rows rows("index_copy_", r, dim, index, r.dim() == 0 ? reshape(source, {}) : source, BadIndex::Index, Err::Index);
         if (r.is_meta() || !rows.source.numel()) return;
-        dispatch_size(itemsize(r.dtype()), [&](auto tag) {
-            using T = typename decltype(tag)::type;
-            update_places(r.data<T>(), rows.source.data<T>(), 1, rows.places, [](T& a, const T& b) { a = b; });
-        });
+        move_places(r, rows.source, 1, rows.places);
     }
     static Grads backward(Ctx& c, const Tensor& g) {
         Grads r(3);
@@ -169,11 +149,7 @@ struct IndexFill : Op<IndexFill> {
         if (r.is_meta()) return;
         Scalar v = value.tensor ? item(*value.tensor) : value.scalar;
         Places p = places_along(r, d, checked_indices(index, r.dim() ? r.sizes()[d] : 1, d, true, BadIndex::Index));
-        Tensor one = scalar_tensor(v, r.dtype());
-        dispatch_size(itemsize(r.dtype()), [&](auto tag) {
-            using T = typename decltype(tag)::type;
-            update_places(r.data<T>(), one.data<T>(), 0, p, [](T& a, const T& b) { a = b; });
-        });
+        move_places(r, scalar_tensor(v, r.dtype()), 0, p);
     }
     static Grads backward(Ctx& c, const Tensor& g) {
         Grads r(3);
@@ -200,14 +176,14 @@ struct Put : Update<Put, Tensor, Tensor, bool> {
         check(r.numel() > 0 || index.numel() == 0, Err::Index, "put_(): tried to put elements into an empty tensor");
         if (r.is_meta() || index.numel() == 0) return;
         Tensor v = checked_indices(index, r.numel(), 0, true, BadIndex::Tried), s = contiguous(apart_from(r, source));
-        std::vector<int64_t> at = r.is_contiguous() ? std::vector<int64_t>() : offsets_of(r.sizes(), r.strides());
-        const int64_t* p = v.data<int64_t>();
-        with_reduction(accumulate ? Reduce::Sum : Reduce::Assign, r.dtype(), [&](auto tag, auto f) {
-            using T = typename decltype(tag)::type;
-            T* out = r.data<T>();
-            const T* in = s.data<T>();
-            for (int64_t i = 0; i < v.numel(); i++) f(out[at.empty() ? p[i] : at[size_t(p[i])]], in[i]);
-        });
+        Places p;
+        p.outer = {0}, p.run = true, p.width = 1;
+        p.index.assign(v.data<int64_t>(), v.data<int64_t>() + v.numel());
+        if (!r.is_contiguous()) {
+            std::vector<int64_t> at = offsets_of(r.sizes(), r.strides());
+            for (auto& i : p.index) i = at[size_t(i)];
+        }
+        (accumulate ? add_places : move_places)(r, s, 1, p);
     }
     static Grads backward(Ctx& c, const Tensor& g) {
         Grads r(3);

@@ -1,10 +1,78 @@
 // gather, and its opposites scatter, scatter_add and scatter_reduce; index_reduce.
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+
 #include "core/sparse.h"
 #include "ops/index_core.h"
 
 namespace rl {
 
 namespace {
+// ---------------------------------------------------------------- arithmetic: 16-bit floats through float, bool as logic
+template <class T> T times(T a, T b) {
+    if constexpr (std::is_same_v<T, bool>) return a && b;
+    else if constexpr (std::is_same_v<T, ComplexHalf>) return T(c64(a) * c64(b));
+    else if constexpr (is_small_float_v<T>) return T(float(a) * float(b));
+    else return T(a * b);
+}
+template <class T> bool is_nan(T a) {
+    if constexpr (is_small_float_v<T>) return std::isnan(float(a));
+    else if constexpr (std::is_floating_point_v<T>) return std::isnan(a);
+    else return false;
+}
+// yes ? a : b without a branch, which in extrema of unordered data would be mispredicted.
+template <class T> T pick(bool yes, T a, T b) {
+    using U = std::conditional_t<sizeof(T) == 8, uint64_t, std::conditional_t<sizeof(T) == 4, uint32_t, std::conditional_t<sizeof(T) == 2, uint16_t, uint8_t>>>;
+    U mask = U(-U(yes));
+    return std::bit_cast<T>(U((std::bit_cast<U>(a) & mask) | (std::bit_cast<U>(b) & U(~mask))));
+}
+template <class T> T larger(T a, T b) {
+    if constexpr (is_complex_v<T>) raise(Err::Runtime, "amax is not defined for complex numbers");
+    else if constexpr (is_small_float_v<T>) return is_nan(a) || float(a) >= float(b) ? a : b;
+    else return pick(int(is_nan(a)) | int(a >= b), a, b);
+}
+template <class T> T smaller(T a, T b) {
+    if constexpr (is_complex_v<T>) raise(Err::Runtime, "amin is not defined for complex numbers");
+    else if constexpr (is_small_float_v<T>) return is_nan(a) || float(a) <= float(b) ? a : b;
+    else return pick(int(is_nan(a)) | int(a <= b), a, b);
+}
+
+enum class Reduce : uint8_t { Assign, Sum, Prod, Mean, Amax, Amin };
+// The value that a reduction starts from.
+Scalar identity_of(Reduce r, DType t) {
+    if (r == Reduce::Prod) return Scalar(1);
+    if (r != Reduce::Amax && r != Reduce::Amin) return Scalar(0);
+    bool low = r == Reduce::Amax;
+    if (is_inexact(t)) return Scalar(low ? -HUGE_VAL : HUGE_VAL);
+    return dispatch(t, [&](auto tag) -> Scalar {
+        using T = typename decltype(tag)::type;
+        if constexpr (std::is_integral_v<T>) return Scalar(int64_t(low ? std::numeric_limits<T>::min() : std::numeric_limits<T>::max()));
+        else return Scalar(0);
+    });
+}
+// f(Tag<T>, function of two elements that writes the first) for a reduction over elements of type t; T is of t's size alone for an assignment.
+template <class F> void with_reduction(Reduce r, DType t, F&& f) {
+    if (r == Reduce::Assign)
+        return dispatch_size(itemsize(t), [&](auto tag) {
+            using T = typename decltype(tag)::type;
+            f(tag, [](T& a, const T& b) { a = b; });
+        });
+    dispatch(t, [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        switch (r) {
+            case Reduce::Assign:
+            case Reduce::Sum:
+            case Reduce::Mean: return f(tag, [](T& a, const T& b) { a = plus(a, b); });
+            case Reduce::Prod: return f(tag, [](T& a, const T& b) { a = times(a, b); });
+            case Reduce::Amax: return f(tag, [](T& a, const T& b) { a = larger(a, b); });
+            case Reduce::Amin: return f(tag, [](T& a, const T& b) { a = smaller(a, b); });
+        }
+    });
+}
+
+// ---------------------------------------------------------------- places
 // The index tensor of gather and scatter, row by row (a row: along its last dimension). An element k of a row that
 // starts at `at` leads to place base + k * step + index[at + k] * stride of the other tensor.
 struct Rows {
@@ -42,7 +110,7 @@ struct Rows {
 // Checks the indices and calls f(other element, position in the index tensor), every element of `out` by one thread in a fixed order.
 template <class T, class F> void each_place(T* out, const Rows& r, F f) {
     const int64_t* index = r.index.data<int64_t>();
-    auto part = [&](int64_t r0, int64_t r1, int64_t k0, int64_t k1) {
+    auto part = [&](int64_t r0, int64_t r1, int64_t k0, int64_t k1) __attribute__((noinline)) {
         for (int64_t row = r0; row < r1; row++) {
             T* base = out + r.base(row);
             int64_t at = row * r.length;
@@ -136,9 +204,9 @@ static void scatter_into(const char* op, const Tensor& r, int64_t dim, const Ten
     Tensor values = src.tensor ? covered(apart_from(r, *src.tensor), index) : scalar_tensor(src.scalar, r.dtype());
     with_reduction(reduce, r.dtype(), [&](auto tag, auto f) {
         using T = typename decltype(tag)::type;
-        const T *v = values.data<T>(), one = *v;
-        if (src.tensor) each_place(r.data<T>(), rows, [v, f](T& place, int64_t i) { f(place, v[i]); });
-        else each_place(r.data<T>(), rows, [one, f](T& place, int64_t) { f(place, one); });
+        const T* v = values.data<T>();
+        int64_t step = src.tensor ? 1 : 0;
+        each_place(r.data<T>(), rows, [v, step, f](T& place, int64_t i) { f(place, v[i * step]); });
     });
 }
 static Reduce old_reduce(const std::string& name) {

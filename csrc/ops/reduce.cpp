@@ -92,6 +92,102 @@ Tensor in_memory_order(const Tensor& x, uint64_t mask, DType dtype) {
     return empty_strided(sizes, strides, dtype);
 }
 
+// ---------------------------------------------------------------- the engine
+// A long run: blocks, joined pairwise.
+static void reduce_run(char* out, const char* x, int64_t n, const Loops& f) {
+    if (n <= kReduceBlock) return f.rows(out, x, 1, 0, n);
+    int64_t blocks = (n + kReduceBlock - 1) / kReduceBlock;
+    cpu::Buffer<char> parts(blocks * f.acc);
+    cpu::parallel_for(blocks, 2, [&](int64_t a, int64_t b) {
+        for (int64_t i = a; i < b; i++) f.rows(parts.data + i * f.acc, x + i * kReduceBlock * f.in, 1, 0, std::min(kReduceBlock, n - i * kReduceBlock));
+    });
+    for (int64_t step = 1; step < blocks; step *= 2)
+        for (int64_t i = 0; i + step < blocks; i += 2 * step) f.merge(parts.data + i * f.acc, parts.data + (i + step) * f.acc);
+    std::memcpy(out, parts.data, size_t(f.acc));
+}
+
+static void reduce_rows(char* out, const char* x, const Dims& sizes, const Dims& strides, int64_t n, const Loops& f) {
+    int64_t count = product(sizes);
+    if (count == 1) return reduce_run(out, x, n, f);
+    cpu::parallel_for(count, std::max<int64_t>(1, kGrain / std::max<int64_t>(n, 1)), [&](int64_t a, int64_t b) {
+        Walker w(sizes, strides, a);
+        for (int64_t i = a, m; i < b; i += m, w.next(m)) {
+            m = std::min(b - i, sizes.back() - w.index.back());
+            f.rows(out + i * f.acc, x + w.offset * f.in, m, strides.back(), n);
+        }
+    });
+}
+
+// sizes, strides: what is outside of the rows and columns.
+static void reduce_columns(char* out, const char* x, const Dims& sizes, const Dims& strides, int64_t rows, int64_t stride, int64_t n, const Loops& f) {
+    int64_t count = product(sizes);
+    int64_t block = std::max<int64_t>(32, 2 * kReduceBlock / n);  // rows
+    if (count == 1 && rows >= 2 * block) {
+        int64_t blocks = (rows + block - 1) / block;
+        cpu::Buffer<char> parts(blocks * n * f.acc);
+        cpu::parallel_for(blocks, 2, [&](int64_t a, int64_t b) {
+            for (int64_t i = a; i < b; i++) f.columns(parts.data + i * n * f.acc, x + i * block * stride * f.in, std::min(block, rows - i * block), n, stride);
+        });
+        return reduce_columns(out, parts.data, sizes, strides, blocks, n, n, *f.next);
+    }
+    constexpr int64_t strip = 1024;
+    int64_t strips = (n + strip - 1) / strip;
+    cpu::parallel_for(count * strips, std::max<int64_t>(1, kGrain / (rows * std::min(strip, n))), [&](int64_t a, int64_t b) {
+        Walker w(sizes, strides, a / strips);
+        for (int64_t i = a; i < b; i++) {
+            int64_t at = i % strips * strip;
+            f.columns(out + (i / strips * n + at) * f.acc, x + (w.offset + at) * f.in, rows, std::min(strip, n - at), stride);
+            if ((i + 1) % strips == 0) w.next();
+        }
+    });
+}
+
+void reduce_groups(char* out, const char* x, const Groups& g, const Loops& f) {
+    size_t last = g.sizes.size() - 1, axis = last;
+    while (axis > 0 && !g.is_reduced(axis)) axis--;
+    bool any = g.is_reduced(axis), rows = !any || axis == last;
+    Groups rest;
+    Dims outer_sizes, outer_strides;  // what one pass does not look into
+    int64_t result_count = 1;
+    for (size_t i = 0; i <= last; i++) {
+        if (any && i == axis) continue;
+        result_count *= g.sizes[i];
+        if (rows || i != last) outer_sizes.push_back(g.sizes[i]), outer_strides.push_back(g.strides[i]);
+    }
+    bool more = g.reduced & ~(uint64_t(1) << axis);
+    cpu::Buffer<char> temporary(more ? result_count * f.acc : 0);
+    char* to = more ? temporary.data : out;
+    if (rows) reduce_rows(to, x, outer_sizes, outer_strides, any ? g.sizes[last] : 1, f);
+    else reduce_columns(to, x, outer_sizes, outer_strides, g.sizes[axis], g.strides[axis], g.sizes[last], f);
+    if (!more) return;
+    int64_t stride = result_count;
+    for (size_t i = 0; i <= last; i++) {
+        if (i == axis) continue;
+        stride /= g.sizes[i];
+        rest.add(g.sizes[i], stride, g.is_reduced(i));
+    }
+    reduce_groups(out, temporary.data, rest, *f.next);
+}
+
+Tensor reduce_with(const Loops& f, DType acc, const Tensor& x, uint64_t mask, bool keepdim) {
+    Dims sizes = reduced_sizes(x.sizes(), mask, keepdim);
+    if (x.is_meta()) return empty(sizes, acc, x.device());
+    if (x.is_contiguous() && (mask + 1) >> x.dim() && x.numel() > 0 && !x.lazy()) {  // the whole of plain memory
+        Tensor r = empty(sizes, acc);
+        reduce_run(r.raw(), x.raw(), x.numel(), f);
+        return r;
+    }
+    if (x.numel() == 0) {
+        Tensor r = empty(sizes, acc);
+        f.identities(r.raw(), r.numel());
+        return r;
+    }
+    Tensor plain = with_unit_stride(resolve(x)), r = in_memory_order(plain, mask, acc);
+    reduce_groups(r.raw(), plain.raw(), group_dims(plain, mask), f);
+    r = contiguous(r);
+    return keepdim ? alias(r, sizes, contiguous_strides(sizes), r->offset) : r;
+}
+
 // ---------------------------------------------------------------- types
 Tensor to_compute(const Tensor& t) {
     DType c = compute_type(t.dtype());

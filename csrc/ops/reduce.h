@@ -53,10 +53,10 @@ struct Walker {
             offset += index[d] * st[d];
         }
     }
-    void next() {
-        for (size_t d = sizes.size(); d-- > 0;) {
-            offset += strides[d];
-            if (++index[d] < sizes[d]) return;
+    void next(int64_t steps = 1) {  // at most to the end of the last dimension
+        for (size_t d = sizes.size(); d-- > 0; steps = 1) {
+            offset += steps * strides[d];
+            if ((index[d] += steps) < sizes[d]) return;
             offset -= strides[d] * sizes[d];
             index[d] = 0;
         }
@@ -168,104 +168,35 @@ template <> struct SumOf<BFloat16> : SmallSumOf<BFloat16> {};
 // ---------------------------------------------------------------- the engine
 inline constexpr int64_t kReduceBlock = 16 * cpu::kSumBlock;  // elements of a long run that are one unit of work
 
-// A long run: blocks, joined pairwise.
-template <class F> typename F::Acc reduce_run(const typename F::In* x, int64_t n) {
-    if (n <= kReduceBlock) return F::row(x, n);
-    int64_t blocks = (n + kReduceBlock - 1) / kReduceBlock;
-    cpu::Buffer<typename F::Acc> parts(blocks);
-    cpu::parallel_for(blocks, 2, [&](int64_t a, int64_t b) {
-        for (int64_t i = a; i < b; i++) parts.data[i] = F::row(x + i * kReduceBlock, std::min(kReduceBlock, n - i * kReduceBlock));
-    });
-    for (int64_t step = 1; step < blocks; step *= 2)
-        for (int64_t i = 0; i + step < blocks; i += 2 * step) parts.data[i] = F::merge(parts.data[i], parts.data[i + step]);
-    return parts.data[0];
-}
+// A policy's loops without its types, so that the geometry is compiled once. Sizes are those of elements, in bytes;
+// strides and counts are in elements.
+struct Loops {
+    int64_t in, acc;
+    void (*rows)(char* out, const char* x, int64_t count, int64_t stride, int64_t n);  // folds `count` runs of n
+    void (*columns)(char* out, const char* x, int64_t rows, int64_t n, int64_t stride);
+    void (*merge)(char* a, const char* b);
+    void (*identities)(char* out, int64_t n);
+    const Loops* next;  // for partial results
+};
+template <class F> struct LoopsOf {
+    using In = typename F::In;
+    using Acc = typename F::Acc;
+    static void rows(char* out, const char* x, int64_t count, int64_t stride, int64_t n) {
+        for (int64_t i = 0; i < count; i++) reinterpret_cast<Acc*>(out)[i] = F::row(reinterpret_cast<const In*>(x) + i * stride, n);
+    }
+    static void columns(char* out, const char* x, int64_t rows, int64_t n, int64_t stride) { F::columns(reinterpret_cast<Acc*>(out), reinterpret_cast<const In*>(x), rows, n, stride); }
+    static void merge(char* a, const char* b) { *reinterpret_cast<Acc*>(a) = F::merge(*reinterpret_cast<Acc*>(a), *reinterpret_cast<const Acc*>(b)); }
+    static void identities(char* out, int64_t n) { std::fill_n(reinterpret_cast<Acc*>(out), n, F::identity()); }
+    static const Loops value;
+};
+template <class F> const Loops LoopsOf<F>::value = {sizeof(In), sizeof(Acc), rows, columns, merge, identities, &LoopsOf<typename F::Next>::value};
 
-template <class F> void reduce_rows(typename F::Acc* out, const typename F::In* x, const Dims& sizes, const Dims& strides, int64_t n) {
-    int64_t count = product(sizes);
-    if (count == 1) {
-        out[0] = reduce_run<F>(x, n);
-        return;
-    }
-    cpu::parallel_for(count, std::max<int64_t>(1, kGrain / std::max<int64_t>(n, 1)), [&](int64_t a, int64_t b) {
-        Walker w(sizes, strides, a);
-        for (int64_t i = a; i < b; i++, w.next()) out[i] = F::row(x + w.offset, n);
-    });
-}
-
-// sizes, strides: what is outside of the rows and columns.
-template <class F>
-void reduce_columns(typename F::Acc* out, const typename F::In* x, const Dims& sizes, const Dims& strides, int64_t rows, int64_t stride, int64_t n) {
-    int64_t count = product(sizes);
-    int64_t block = std::max<int64_t>(32, 2 * kReduceBlock / n);  // rows
-    if (count == 1 && rows >= 2 * block) {
-        int64_t blocks = (rows + block - 1) / block;
-        cpu::Buffer<typename F::Acc> parts(blocks * n);
-        cpu::parallel_for(blocks, 2, [&](int64_t a, int64_t b) {
-            for (int64_t i = a; i < b; i++) F::columns(parts.data + i * n, x + i * block * stride, std::min(block, rows - i * block), n, stride);
-        });
-        return reduce_columns<typename F::Next>(out, parts.data, sizes, strides, blocks, n, n);
-    }
-    constexpr int64_t strip = 1024;
-    int64_t strips = (n + strip - 1) / strip;
-    cpu::parallel_for(count * strips, std::max<int64_t>(1, kGrain / (rows * std::min(strip, n))), [&](int64_t a, int64_t b) {
-        Walker w(sizes, strides, a / strips);
-        for (int64_t i = a; i < b; i++) {
-            int64_t at = i % strips * strip;
-            F::columns(out + i / strips * n + at, x + w.offset + at, rows, std::min(strip, n - at), stride);
-            if ((i + 1) % strips == 0) w.next();
-        }
-    });
-}
-
-template <class F> void reduce_groups(typename F::Acc* out, const typename F::In* x, const Groups& g) {
-    size_t last = g.sizes.size() - 1, axis = last;
-    while (axis > 0 && !g.is_reduced(axis)) axis--;
-    bool any = g.is_reduced(axis), rows = !any || axis == last;
-    Groups rest;
-    Dims outer_sizes, outer_strides;  // what one pass does not look into
-    int64_t result_count = 1;
-    for (size_t i = 0; i <= last; i++) {
-        if (any && i == axis) continue;
-        result_count *= g.sizes[i];
-        if (rows || i != last) outer_sizes.push_back(g.sizes[i]), outer_strides.push_back(g.strides[i]);
-    }
-    bool more = g.reduced & ~(uint64_t(1) << axis);
-    cpu::Buffer<typename F::Acc> temporary(more ? result_count : 0);
-    typename F::Acc* to = more ? temporary.data : out;
-    if (rows) reduce_rows<F>(to, x, outer_sizes, outer_strides, any ? g.sizes[last] : 1);
-    else reduce_columns<F>(to, x, outer_sizes, outer_strides, g.sizes[axis], g.strides[axis], g.sizes[last]);
-    if (!more) return;
-    int64_t stride = result_count;
-    for (size_t i = 0; i <= last; i++) {
-        if (i == axis) continue;
-        stride /= g.sizes[i];
-        rest.add(g.sizes[i], stride, g.is_reduced(i));
-    }
-    reduce_groups<typename F::Next>(out, temporary.data, rest);
-}
+// out, dense, = x, of any number of dimensions, reduced as g says.
+void reduce_groups(char* out, const char* x, const Groups& g, const Loops& f);
 
 // The reduction of x, whose memory holds F::In, over the dimensions in mask, as a contiguous tensor of F::Acc.
-template <class F> Tensor reduce_tensor(const Tensor& x, uint64_t mask, bool keepdim) {
-    using Acc = typename F::Acc;
-    Dims sizes = reduced_sizes(x.sizes(), mask, keepdim);
-    if (x.is_contiguous() && (mask + 1) >> x.dim() && x.numel() > 0 && !x.lazy() && !x.is_meta()) {  // the whole of plain memory
-        Tensor r = empty(sizes, dtype_of<Acc>());
-        *r.data<Acc>() = reduce_run<F>(x.data<typename F::In>(), x.numel());
-        return r;
-    }
-    if (x.is_meta()) return empty(sizes, dtype_of<Acc>(), x.device());
-    if (x.numel() == 0) {
-        Tensor r = empty(sizes, dtype_of<Acc>());
-        std::fill_n(r.data<Acc>(), r.numel(), F::identity());
-        return r;
-    }
-    Tensor plain = with_unit_stride(resolve(x));
-    Tensor r = in_memory_order(plain, mask, dtype_of<Acc>());
-    reduce_groups<F>(r.data<Acc>(), plain.data<typename F::In>(), group_dims(plain, mask));
-    r = contiguous(r);
-    return keepdim ? alias(r, sizes, contiguous_strides(sizes), r->offset) : r;
-}
+Tensor reduce_with(const Loops& f, DType acc, const Tensor& x, uint64_t mask, bool keepdim);
+template <class F> Tensor reduce_tensor(const Tensor& x, uint64_t mask, bool keepdim) { return reduce_with(LoopsOf<F>::value, dtype_of<typename F::Acc>(), x, mask, keepdim); }
 
 // t in the type in which it is computed: float32 for 16-bit floating point.
 Tensor to_compute(const Tensor& t);

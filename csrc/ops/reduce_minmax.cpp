@@ -151,20 +151,6 @@ template <class T, bool Largest> static int64_t best_in_run(const T* x, int64_t 
         if (is_nan(x[i]) || (Largest ? x[i] > x[at] : x[i] < x[at])) at = i;
     return at;
 }
-// The same over blocks of a long run.
-template <class T, bool Largest> static int64_t best_in_long_run(const T* x, int64_t n) {
-    int64_t blocks = (n + kReduceBlock - 1) / kReduceBlock;
-    cpu::Buffer<int64_t> at(blocks);
-    cpu::parallel_for(blocks, 2, [&](int64_t a, int64_t b) {
-        for (int64_t i = a; i < b; i++) at.data[i] = i * kReduceBlock + best_in_run<T, Largest>(x + i * kReduceBlock, std::min(kReduceBlock, n - i * kReduceBlock));
-    });
-    int64_t best = at.data[0];
-    for (int64_t i = 1; i < blocks && !is_nan(x[best]); i++) {
-        T v = x[at.data[i]];
-        if (is_nan(v) || (Largest ? v > x[best] : v < x[best])) best = at.data[i];
-    }
-    return best;
-}
 // The best row for each of n columns.
 template <class T, bool Largest> static void best_in_columns(T* values, int64_t* indices, const T* x, int64_t rows, int64_t n, int64_t stride) {
     std::copy(x, x + n, values);
@@ -179,29 +165,53 @@ template <class T, bool Largest> static void best_in_columns(T* values, int64_t*
     }
 }
 
-template <class T, bool Largest> static void best_along(const Tensor& x, int64_t dim, const Tensor& values, const Tensor& indices) {
+// These loops without their types. runs: values and indices of `count` runs of n elements that follow each other.
+struct BestLoops {
+    int64_t size;
+    void (*runs)(char* values, int64_t* indices, const char* x, int64_t count, int64_t n);
+    void (*columns)(char* values, int64_t* indices, const char* x, int64_t rows, int64_t n, int64_t stride);
+};
+template <class T, bool Largest> static BestLoops best_loops() {
+    return {sizeof(T),
+            [](char* values, int64_t* at, const char* x, int64_t count, int64_t n) {
+                const T* p = reinterpret_cast<const T*>(x);
+                for (int64_t i = 0; i < count; i++, p += n) at[i] = best_in_run<T, Largest>(p, n), reinterpret_cast<T*>(values)[i] = p[at[i]];
+            },
+            [](char* values, int64_t* at, const char* x, int64_t rows, int64_t n, int64_t stride) {
+                best_in_columns<T, Largest>(reinterpret_cast<T*>(values), at, reinterpret_cast<const T*>(x), rows, n, stride);
+            }};
+}
+
+// One long run: the best of its blocks' best.
+static void best_in_long_run(char* value, int64_t* index, const char* x, int64_t n, const BestLoops& f) {
+    int64_t blocks = (n + kReduceBlock - 1) / kReduceBlock, at;
+    cpu::Buffer<int64_t> indices(blocks);
+    cpu::Buffer<char> values(blocks * f.size);
+    cpu::parallel_for(blocks, 2, [&](int64_t a, int64_t b) {
+        for (int64_t i = a; i < b; i++) f.runs(values.data + i * f.size, indices.data + i, x + i * kReduceBlock * f.size, 1, std::min(kReduceBlock, n - i * kReduceBlock));
+    });
+    f.runs(value, &at, values.data, 1, blocks);
+    *index = at * kReduceBlock + indices.data[at];
+}
+
+static void best_along(const Tensor& x, int64_t dim, const Tensor& values, const Tensor& indices, const BestLoops& f) {
     int64_t n = x.dim() ? x.sizes()[dim] : 1, inner = 1;
     for (int64_t d = dim + 1; d < x.dim(); d++) inner *= x.sizes()[d];
     int64_t outer = x.numel() / (n * inner);
-    const T* p = x.data<T>();
-    T* v = values.data<T>();
+    const char* p = x.raw();
+    char* v = values.raw();
     int64_t* at = indices.data<int64_t>();
     if (inner == 1) {
-        if (outer == 1 && n > 2 * kReduceBlock) {
-            at[0] = best_in_long_run<T, Largest>(p, n), v[0] = p[at[0]];
-            return;
-        }
-        cpu::parallel_for(outer, std::max<int64_t>(1, kGrain / n), [&](int64_t a, int64_t b) {
-            for (int64_t i = a; i < b; i++) at[i] = best_in_run<T, Largest>(p + i * n, n), v[i] = p[i * n + at[i]];
-        });
+        if (outer == 1 && n > 2 * kReduceBlock) return best_in_long_run(v, at, p, n, f);
+        cpu::parallel_for(outer, std::max<int64_t>(1, kGrain / n), [&](int64_t a, int64_t b) { f.runs(v + a * f.size, at + a, p + a * n * f.size, b - a, n); });
         return;
     }
     constexpr int64_t strip = 512;
     int64_t strips = (inner + strip - 1) / strip;
     cpu::parallel_for(outer * strips, std::max<int64_t>(1, kGrain / (n * std::min(strip, inner))), [&](int64_t a, int64_t b) {
         for (int64_t i = a; i < b; i++) {
-            int64_t o = i / strips, c = i % strips * strip;
-            best_in_columns<T, Largest>(v + o * inner + c, at + o * inner + c, p + o * n * inner + c, n, std::min(strip, inner - c), inner);
+            int64_t o = i / strips, c = i % strips * strip, to = o * inner + c;
+            f.columns(v + to * f.size, at + to, p + (o * n * inner + c) * f.size, n, std::min(strip, inner - c), inner);
         }
     });
 }
@@ -213,10 +223,12 @@ template <bool Largest> static ValuesIndices best(const char* op, const Tensor& 
     Dims sizes = self.dim() ? reduced_sizes(self.sizes(), uint64_t(1) << d, keepdim) : Dims();
     if (self.is_meta() || self.numel() == 0) return {empty(sizes, self.dtype(), self.device()), empty(sizes, DType::Int64, self.device())};
     Tensor x = contiguous(to_compute(self)), values = empty(sizes, x.dtype()), indices = empty(sizes, DType::Int64);
-    dispatch_compute(x.dtype(), [&](auto tag) {
+    BestLoops loops = dispatch_compute(x.dtype(), [](auto tag) -> BestLoops {
         using T = typename decltype(tag)::type;
-        if constexpr (!is_complex_v<T>) best_along<T, Largest>(x, d, values, indices);
+        if constexpr (is_complex_v<T>) return {};
+        else return best_loops<T, Largest>();
     });
+    best_along(x, d, values, indices, loops);
     return {cast_raw(values, self.dtype()), indices};
 }
 

@@ -21,6 +21,7 @@ struct MergedMoments {
         if (!finite) a.mean = infinite;
         return a;
     }
+    static Moments identity() { return {}; }
     static Moments row(const Moments* x, int64_t n) {
         Moments r;
         for (int64_t i = 0; i < n; i++) r = merge(r, x[i]);
@@ -36,6 +37,7 @@ template <class T> struct MomentsOf {
     using In = T;
     using Acc = Moments;
     using Next = MergedMoments;
+    static Moments identity() { return {}; }
     static Moments row(const T* x, int64_t n) {
         Moments m;
         m.n = double(n);
@@ -80,7 +82,7 @@ template <class T> static void spread_raw(const Tensor& x, uint64_t mask, const 
     Tensor plain = with_unit_stride(x);
     var = in_memory_order(plain, mask, x.dtype()), mean = in_memory_order(plain, mask, x.dtype());
     cpu::Buffer<Moments> m(var.numel());
-    reduce_groups<MomentsOf<T>>(m.data, plain.data<T>(), group_dims(plain, mask));
+    reduce_groups(reinterpret_cast<char*>(m.data), plain.raw(), group_dims(plain, mask), LoopsOf<MomentsOf<T>>::value);
     for (int64_t i = 0, n = var.numel(); i < n; i++) {
         double v = std::max(m.data[i].squares, 0.0) / std::max(m.data[i].n - s.correction, 0.0);
         var.data<T>()[i] = T(s.root ? std::sqrt(v) : v), mean.data<T>()[i] = T(m.data[i].mean);
