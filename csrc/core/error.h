@@ -1,7 +1,9 @@
 // Exceptions. Every message is built in one place per condition; the binding turns the kind into Python's class.
 #pragma once
+#include <concepts>
 #include <cstdint>
 #include <exception>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,33 +22,49 @@ struct Error : std::exception {
 std::string str(int64_t v);
 std::string str(double v);
 std::string str(std::span<const int64_t> v);  // "[2, 3]"
-inline std::string str(int v) { return str(int64_t(v)); }
-inline std::string str(size_t v) { return str(int64_t(v)); }
-inline std::string str(bool v) { return v ? "True" : "False"; }
-inline std::string str(const std::string& s) { return s; }
-inline std::string str(std::string_view s) { return std::string(s); }
-inline std::string str(const char* s) { return s; }
+
+// A piece of a message, which costs a caller that will not raise nothing: it becomes text in joined().
+class Piece {
+    enum class Kind : uint8_t { Int, Real, Bool, Text, Sizes } kind_;
+    uint32_t n_ = 0;
+    union {
+        int64_t int_;
+        double real_;
+        const char* text_;
+        const int64_t* sizes_;
+    };
+    friend std::string joined(std::initializer_list<Piece> pieces);
+
+public:
+    template <std::integral T> Piece(T v) : kind_(std::is_same_v<T, bool> ? Kind::Bool : Kind::Int), int_(int64_t(v)) {}
+    Piece(double v) : kind_(Kind::Real), real_(v) {}
+    Piece(std::string_view s) : kind_(Kind::Text), n_(uint32_t(s.size())), text_(s.data()) {}
+    Piece(const std::string& s) : Piece(std::string_view(s)) {}
+    Piece(const char* s) : Piece(std::string_view(s)) {}
+    Piece(std::span<const int64_t> v) : kind_(Kind::Sizes), n_(uint32_t(v.size())), sizes_(v.data()) {}
+    template <class T> requires(std::is_convertible_v<const T&, std::span<const int64_t>> && std::is_class_v<T>) Piece(const T& v) : Piece(std::span<const int64_t>(v)) {}
+};
+std::string joined(std::initializer_list<Piece> pieces);
+[[noreturn, gnu::cold]] void raise_joined(Err kind, std::initializer_list<Piece> pieces);
 
 template <class... A>
-std::string cat(const A&... a) {
-    std::string r;
-    (r.append(str(a)), ...);
-    return r;
+inline std::string cat(const A&... a) {
+    return joined({Piece(a)...});
 }
-
 template <class... A>
-[[noreturn, gnu::cold, gnu::noinline]] void raise(Err kind, const A&... a) {
-    throw Error(kind, cat(a...));
+[[noreturn]] inline void raise(Err kind, const A&... a) {
+    raise_joined(kind, {Piece(a)...});
 }
 
 // check(condition, Err::Value, "softmax(): dim ", d, " ..."): the message is built only when the condition fails.
 template <class... A>
-inline void check(bool ok, Err kind, const A&... a) {
-    if (__builtin_expect(!ok, 0)) raise(kind, a...);
+[[gnu::always_inline]] inline void check(bool ok, Err kind, const A&... a) {
+    if (__builtin_expect(!ok, 0)) raise_joined(kind, {Piece(a)...});
 }
 template <class... A>
-inline void check(bool ok, const char* first, const A&... a) {
-    if (__builtin_expect(!ok, 0)) raise(Err::Runtime, first, a...);
+    requires(std::is_constructible_v<Piece, const A&> && ...)
+[[gnu::always_inline]] inline void check(bool ok, const A&... a) {
+    if (__builtin_expect(!ok, 0)) raise_joined(Err::Runtime, {Piece(a)...});
 }
 // A Python exception is already set; unwind to the binding, which lets it pass.
 [[noreturn]] inline void raise_python() { throw Error(Err::Python, ""); }

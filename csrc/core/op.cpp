@@ -17,6 +17,45 @@ const char* make_node_name(const OpInfo& op) {
     return strdup((r + "Backward0").c_str());  // once for each operator
 }
 
+RecordedNode::~RecordedNode() = default;
+void RecordedNode::add_input(ResultMeta& m, const Tensor& t) {
+    add_edge(t);
+    if (t) m = {t.sizes(), t.dtype(), t.device()};
+}
+void RecordedNode::add_input(ResultMeta& m, const Operand& a) {
+    if (a.tensor) add_input(m, *a.tensor);
+    else edges.push_back({});
+}
+void RecordedNode::add_input(ResultMeta&, const Tensors& ts) {
+    for (auto& t : ts) {
+        add_edge(t);
+        list_metas.push_back(t ? ResultMeta{t.sizes(), t.dtype(), t.device()} : ResultMeta{});
+    }
+}
+void RecordedNode::save_list(const Tensors& ts) {
+    for (auto& t : ts) lists.push_back(std::make_unique<Saved>()), lists.back()->save(t, false);
+}
+Tensors RecordedNode::saved_list() const {
+    Tensors r;
+    for (auto& s : lists) r.push_back(s->get(*this));
+    return r;
+}
+void RecordedNode::attach(const Ref<Node>& self, int i, const Tensor& result) {
+    if (!result) {
+        results.push_back({});
+        return;
+    }
+    add_result(result);
+    if (is_inexact(result.dtype())) set_history(result, self, uint32_t(i));
+}
+
+Tensor interpret_boxed(const OpInfo& op, PyObject** boxed, size_t n, bool inplace) {
+    PyObject* r = inplace ? interpret_inplace(op, boxed) : interpret(op, boxed);
+    for (size_t i = 0; i < n; i++) Py_XDECREF(boxed[i]);
+    if (!r) raise_python();
+    return Tensor::steal(r);
+}
+
 void no_derivative(const OpInfo& op) {
     raise(Err::NotImplemented, "derivative for ", op.name, " is not implemented: an argument of ", op.signature, " requires grad");
 }

@@ -86,22 +86,41 @@ template <class O> const OpInfo*& op_info() {
     static const OpInfo* p = nullptr;
     return p;
 }
+const char* make_node_name(const OpInfo& op);  // "MulBackward0"
 
 // ---- the node of an operator
-template <class O, class F> struct OpNodeOf;
-template <class O, class R, class... A>
-struct OpNodeOf<O, R (*)(A...)> : Node {
-    using Args = std::tuple<std::decay_t<A>...>;
-    static constexpr size_t kArgs = sizeof...(A);
-    std::tuple<typename Stored<std::decay_t<A>>::type...> args;
-    std::array<Saved, O::Saves::count> kept;
-    std::array<ResultMeta, kArgs> metas;  // of tensor arguments: sizes, dtype
-    std::array<uint16_t, kArgs + 1> first_edge{};
+// What nodes of all operators have in common.
+struct RecordedNode : Node {
     std::vector<std::unique_ptr<Saved>> lists;  // Tensor[] arguments that Saves names
     std::vector<ResultMeta> list_metas;         // of every tensor in Tensor[] arguments
+    ~RecordedNode() override;
 
-    const char* name() const override { return node_name(*op_info<O>()); }
-    static const char* node_name(const OpInfo& op);
+    void add_input(ResultMeta& m, const Tensor& t);
+    void add_input(ResultMeta& m, const Operand& a);
+    void add_input(ResultMeta& m, const Tensors& ts);
+    template <class T> void add_input(ResultMeta&, const T&) {}
+    void save_list(const Tensors& ts);
+    Tensors saved_list() const;
+    void attach(const Ref<Node>& self, int i, const Tensor& result);
+};
+
+template <class F> struct Signature;
+template <class R, class... A> struct Signature<R (*)(A...)> {
+    using Kept = std::tuple<typename Stored<std::decay_t<A>>::type...>;
+    static constexpr size_t count = sizeof...(A);
+};
+
+template <class O> struct OpNode final : RecordedNode {
+    using S = Signature<decltype(&O::forward)>;
+    typename S::Kept args;
+    std::array<Saved, O::Saves::count> kept;
+    std::array<ResultMeta, S::count> metas;  // of tensor arguments: sizes, dtype
+    std::array<uint16_t, S::count + 1> first_edge{};
+
+    const char* name() const override {
+        static const char* n = make_node_name(*op_info<O>());
+        return n;
+    }
 
     // What backward formulas ask.
     template <int I> bool needs() const { return Node::needs(first_edge[I]); }
@@ -119,19 +138,14 @@ struct OpNodeOf<O, R (*)(A...)> : Node {
     template <int I> const Dims& sizes() const { return metas[I].sizes; }
     template <int I> DType dtype() const { return metas[I].dtype; }
     template <int I> bool given() const { return metas[I].dtype != DType::Undefined; }
-    template <int I> Tensors list() const {
-        Tensors r;
-        for (auto& s : lists) r.push_back(s->get(*this));
-        return r;
-    }
+    template <int I> Tensors list() const { return saved_list(); }
 
     Grads apply(Grads&& g) override {
-        auto& self = static_cast<OpNode<O>&>(*this);
-        if constexpr (requires(const Tensor& t) { O::backward(self, t); }) {
+        if constexpr (requires(const Tensor& t) { O::backward(*this, t); }) {
             if (!g[0]) return Grads(edges.size());
-            return O::backward(self, g[0]);
+            return O::backward(*this, g[0]);
         } else {
-            return O::backward(self, static_cast<const Grads&>(g));
+            return O::backward(*this, static_cast<const Grads&>(g));
         }
     }
     void release_saved() override {
@@ -139,28 +153,12 @@ struct OpNodeOf<O, R (*)(A...)> : Node {
         lists.clear();
     }
 
-    void add_input(size_t i, const Tensor& t) {
-        add_edge(t);
-        if (t) metas[i] = {t.sizes(), t.dtype(), t.device()};
-    }
-    void add_input(size_t i, const Operand& a) {
-        if (a.tensor) add_input(i, *a.tensor);
-        else edges.push_back({});
-    }
-    void add_input(size_t, const Tensors& ts) {
-        for (auto& t : ts) {
-            add_edge(t);
-            list_metas.push_back(t ? ResultMeta{t.sizes(), t.dtype(), t.device()} : ResultMeta{});
-        }
-    }
-    template <class T> void add_input(size_t, const T&) {}
-
-    template <size_t... I> void set_inputs(std::index_sequence<I...>, const std::decay_t<A>&... a) {
-        ((first_edge[I] = uint16_t(edges.size()), add_input(I, a)), ...);
-        first_edge[kArgs] = uint16_t(edges.size());
+    template <size_t... I, class... A> void set_inputs(std::index_sequence<I...>, const A&... a) {
+        ((first_edge[I] = uint16_t(edges.size()), add_input(metas[I], a)), ...);
+        first_edge[S::count] = uint16_t(edges.size());
     }
     // `original`: of an in-place call, a copy of self as it was (else self itself)
-    void save_inputs(const std::tuple<const std::decay_t<A>&...>& a, const Tensor* original) {
+    template <class Tuple> void save_inputs(const Tuple& a, const Tensor* original) {
         O::Saves::each([&](auto spec, int k) {
             using S = decltype(spec);
             if constexpr (!S::output) {
@@ -168,9 +166,8 @@ struct OpNodeOf<O, R (*)(A...)> : Node {
                     if (!Node::needs(first_edge[S::for_])) return;
                 const auto& v = std::get<S::index>(a);
                 using V = std::decay_t<decltype(v)>;
-                if constexpr (std::is_same_v<V, Tensors>) {
-                    for (auto& t : v) lists.push_back(std::make_unique<Saved>()), lists.back()->save(t, false);
-                } else if (S::index == 0 && original) kept[k].save(*original, false);
+                if constexpr (std::is_same_v<V, Tensors>) save_list(v);
+                else if (S::index == 0 && original) kept[k].save(*original, false);
                 else if constexpr (std::is_same_v<V, Operand>) {
                     if (v.tensor) kept[k].save(*v.tensor, false);
                 } else if constexpr (std::is_same_v<V, Tensor>) kept[k].save(v, false);
@@ -179,44 +176,27 @@ struct OpNodeOf<O, R (*)(A...)> : Node {
     }
     void save_output(int i, const Tensor& t) {
         O::Saves::each([&](auto spec, int k) {
-            if (decltype(spec)::output && decltype(spec)::index == i) kept[k].save(t, true);
+            if (decltype(spec)::output && decltype(spec)::index == i && t) kept[k].save(t, true);
         });
     }
-};
 
-const char* make_node_name(const OpInfo& op);  // "MulBackward0"
-template <class O, class R, class... A>
-const char* OpNodeOf<O, R (*)(A...)>::node_name(const OpInfo& op) {
-    static const char* n = make_node_name(op);
-    return n;
-}
-
-template <class O> struct OpNode final : OpNodeOf<O, decltype(&O::forward)> {};
-
-// ---- attaching results
-template <class N> void attach(N& node, const Ref<Node>& ref, int i, const Tensor& t) {
-    if (!t) {
-        node.results.push_back({});
-        return;
-    }
-    node.add_result(t);
-    if (is_inexact(t.dtype())) set_history(t, ref, uint32_t(i));
-    node.save_output(i, t);
-}
-template <class N> void attach_all(N& node, const Ref<Node>& ref, const Tensor& t) { attach(node, ref, 0, t); }
-template <class N> void attach_all(N& node, const Ref<Node>& ref, const Tensors& ts) {
-    int i = 0;
-    for (auto& t : ts) attach(node, ref, i++, t);
-}
-template <class N, class... T> void attach_all(N& node, const Ref<Node>& ref, const std::tuple<T...>& ts) {
-    std::apply([&](auto&... t) {
+    // ---- attaching results
+    void attach_result(const Ref<Node>& self, int i, const Tensor& t) { attach(self, i, t), save_output(i, t); }
+    void attach_all(const Ref<Node>& self, const Tensor& t) { attach_result(self, 0, t); }
+    void attach_all(const Ref<Node>& self, const Tensors& ts) {
         int i = 0;
-        ([&](auto& v) {
-            if constexpr (std::is_same_v<std::decay_t<decltype(v)>, Tensor>) attach(node, ref, i, v);
-            i++;
-        }(t), ...);
-    }, ts);
-}
+        for (auto& t : ts) attach_result(self, i++, t);
+    }
+    template <class... T> void attach_all(const Ref<Node>& self, const std::tuple<T...>& ts) {
+        std::apply([&](auto&... t) {
+            int i = 0;
+            ([&](auto& v) {
+                if constexpr (std::is_same_v<std::decay_t<decltype(v)>, Tensor>) attach_result(self, i, v);
+                i++;
+            }(t), ...);
+        }, ts);
+    }
+};
 
 // ---- base of every operator
 template <class O> struct Op {
@@ -244,6 +224,8 @@ template <class O> struct View : Op<O> {
     static constexpr bool kView = true;
 };
 
+// Asks the innermost interpreter; the boxes are released.
+Tensor interpret_boxed(const OpInfo& op, PyObject** boxed, size_t n, bool inplace);
 [[noreturn]] void no_derivative(const OpInfo& op);
 [[noreturn]] void out_with_grad(const OpInfo& op);
 void copy_into(const OpInfo& op, const char* form, const Tensor& dst, const Tensor& src);  // in-place result: checks dtype and shape
@@ -259,21 +241,24 @@ struct Call<O, R (*)(A...)> {
     template <class N> static constexpr bool has_backward_for =
         requires(N& c, const Tensor& t) { O::backward(c, t); } || requires(N& c, const Grads& g) { O::backward(c, g); };
 
-    template <bool Modes> static R below(A... a) {
-        if constexpr (Modes) {
-            if (tls.modes) {
-                PyObject* boxed[kMaxParams] = {To<std::decay_t<A>>::box(a)...};
-                PyObject* r = interpret(*op_info<O>(), boxed);
-                for (size_t i = 0; i < sizeof...(A); i++) Py_XDECREF(boxed[i]);
-                if (!r) raise_python();
-                Tensor owner = Tensor::steal(r);
-                return Back<R>::get(r);
-            }
-        }
+    [[gnu::noinline, gnu::cold]] static R interpreted(A... a) {
+        PyObject* boxed[kMaxParams] = {To<std::decay_t<A>>::box(a)...};
+        Tensor owner = interpret_boxed(*op_info<O>(), boxed, sizeof...(A), false);
+        return Back<R>::get(owner.py());
+    }
+    static R below(A... a) {
+        if (__builtin_expect(tls.modes != 0, 0)) return interpreted(a...);
         return O::forward(a...);
     }
+    static NodeT* new_node(const Tensor* original, A... a) {
+        auto* node = new NodeT;
+        node->set_inputs(kIndex, a...);
+        node->save_inputs(std::tuple<const std::decay_t<A>&...>(a...), original);
+        node->args = typename NodeT::S::Kept(Stored<std::decay_t<A>>::keep(a)...);
+        return node;
+    }
     // Run in the caller's grad mode, which a view remembers.
-    static R as_view(R out, A... a) {
+    static R as_view(R out, [[maybe_unused]] A... a) {
         if constexpr (O::kView && std::is_same_v<R, Tensor>) view_of(out, first(a...), ViewKind::Normal);
         else if constexpr (O::kView)
             for (auto& t : out) view_of(t, first(a...), ViewKind::Multi);
@@ -285,84 +270,80 @@ struct Call<O, R (*)(A...)> {
 
     static R run(A... a) {
         if constexpr (O::kComposite) return O::forward(a...);
-        else if (__builtin_expect(tls.modes != 0, 0)) return record<true>(a...);
-        else return record<false>(a...);
-    }
-
-    template <bool Modes> static R record(A... a) {
-        bool wants = tls.grad && any_wants_grad(a...);
-        if constexpr (Modes) wants = wants && (counts(a) || ...);
-        if constexpr (O::kNoGradient) return as_view(below<Modes>(a...), a...);
-        else if constexpr (!has_backward_for<NodeT>) {
-            if (wants) no_derivative(*op_info<O>());
-            return as_view(below<Modes>(a...), a...);
-        } else {
-            if (!wants) return as_view(below<Modes>(a...), a...);
-            auto* node = new NodeT;
-            Ref<Node> ref = Ref<Node>::steal(node);
-            node->set_inputs(kIndex, a...);
-            R out = as_view([&] {
-                NoGrad guard;
-                return below<Modes>(a...);
-            }(), a...);
-            node->save_inputs(std::tuple<const std::decay_t<A>&...>(a...), nullptr);
-            node->args = std::tuple<typename Stored<std::decay_t<A>>::type...>(Stored<std::decay_t<A>>::keep(a)...);
-            attach_all(*node, ref, out);
-            return out;
+        else {
+            bool wants = recording(a...);
+            if constexpr (O::kNoGradient) return as_view(below(a...), a...);
+            else if constexpr (!has_backward_for<NodeT>) {
+                if (wants) no_derivative(*op_info<O>());
+                return as_view(below(a...), a...);
+            } else return wants ? record(a...) : as_view(below(a...), a...);
         }
+    }
+    static bool recording(A... a) {
+        bool wants = tls.grad && any_wants_grad(a...);
+        if (__builtin_expect(wants && tls.modes != 0, 0)) return (counts(a) || ...);
+        return wants;
+    }
+    static R record(A... a) {
+        R out = as_view([&] {
+            NoGrad guard;
+            return below(a...);
+        }(), a...);
+        NodeT* node = new_node(nullptr, a...);
+        Ref<Node> ref = Ref<Node>::steal(node);
+        node->attach_all(ref, out);
+        return out;
     }
 
     // a.f_(...): the result is written into the first argument.
     static Tensor inplace(A... a) {
         const OpInfo& op = *op_info<O>();
         const Tensor& self = first(a...);
-        bool wants = tls.grad && any_wants_grad(a...);
         if constexpr (O::kComposite) {
             if constexpr (std::is_same_v<R, Tensor>) {
                 Tensor r = O::forward(a...);
-                check(can_cast(r.dtype(), self.dtype()) && same(r.sizes(), self.sizes()), op.name.c_str(), "_: the result, ", name(r.dtype()), " of shape ", r.sizes(),
+                check(can_cast(r.dtype(), self.dtype()) && same(r.sizes(), self.sizes()), op.name, "_: the result, ", name(r.dtype()), " of shape ", r.sizes(),
                       ", can't be stored in a ", name(self.dtype()), " tensor of shape ", self.sizes());
                 copy_(self, r);
             }
             return self;
-        }
-        if (__builtin_expect(tls.modes != 0, 0)) wants = wants && (counts(a) || ...);
-        check_inplace(op.name.c_str(), self, wants);
-        Ref<Node> ref;
-        NodeT* node = nullptr;
-        if (!O::kNoGradient && wants) {
-            if constexpr (O::kComposite || !has_backward_for<NodeT>) {
-                if (!O::kComposite) no_derivative(op);
-            } else {
-                node = new NodeT;
-                ref = Ref<Node>::steal(node);
-                node->set_inputs(kIndex, a...);
-                Tensor original;
-                if (O::Saves::template find<false>(0) >= 0) original = clone(self);  // with its history, for second derivatives
-                node->save_inputs(std::tuple<const std::decay_t<A>&...>(a...), original ? &original : nullptr);
-                node->args = std::tuple<typename Stored<std::decay_t<A>>::type...>(Stored<std::decay_t<A>>::keep(a)...);
+        } else {
+            bool wants = recording(a...);
+            check_inplace(op.name.c_str(), self, wants);
+            NodeT* node = nullptr;
+            Ref<Node> ref;
+            if constexpr (!O::kNoGradient && !has_backward_for<NodeT>) {
+                if (wants) no_derivative(op);
+            } else if constexpr (!O::kNoGradient) {
+                if (wants) {
+                    Tensor original;
+                    if (O::Saves::template find<false>(0) >= 0) original = clone(self);  // with its history, for second derivatives
+                    node = new_node(original ? &original : nullptr, a...);
+                    ref = Ref<Node>::steal(node);
+                }
             }
-        }
-        {
-            NoGrad guard;
-            if (__builtin_expect(tls.modes != 0, 0)) {
-                PyObject* boxed[kMaxParams] = {To<std::decay_t<A>>::box(a)...};
-                PyObject* r = interpret_inplace(op, boxed);
-                for (size_t i = 0; i < sizeof...(A); i++) Py_XDECREF(boxed[i]);
-                if (!r) raise_python();
-                Py_DECREF(r);
-            } else {
-                if constexpr (requires { O::into(self, true, a...); }) O::into(self, true, a...);
-                else copy_into(op, "in-place", self, only_tensor(O::forward(a...)));
-                self.bump_version();
+            write_over(self, a...);
+            if constexpr (!O::kNoGradient && has_backward_for<NodeT>) {
+                if (node) {
+                    node->add_result(self);
+                    rebase_history(self, ref);
+                    node->save_output(0, self);
+                }
             }
+            return self;
         }
-        if (node) {
-            node->add_result(self);
-            rebase_history(self, ref);
-            node->save_output(0, self);
+    }
+    static void write_over(const Tensor& self, A... a) {
+        const OpInfo& op = *op_info<O>();
+        NoGrad guard;
+        if (__builtin_expect(tls.modes != 0, 0)) {
+            PyObject* boxed[kMaxParams] = {To<std::decay_t<A>>::box(a)...};
+            interpret_boxed(op, boxed, sizeof...(A), true);
+        } else {
+            if constexpr (requires { O::into(self, true, a...); }) O::into(self, true, a...);
+            else copy_into(op, "in-place", self, only_tensor(O::forward(a...)));
+            self.bump_version();
         }
-        return self;
     }
 
     static void out(const Tensor& out, A... a) {

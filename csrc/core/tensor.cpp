@@ -62,6 +62,18 @@ std::string str(Ints v) {
     for (size_t i = 0; i < v.size(); i++) r += (i ? ", " : "") + std::to_string(v[i]);
     return r + "]";
 }
+std::string joined(std::initializer_list<Piece> pieces) {
+    std::string r;
+    for (const Piece& p : pieces) switch (p.kind_) {
+            case Piece::Kind::Int: r += str(p.int_); break;
+            case Piece::Kind::Real: r += str(p.real_); break;
+            case Piece::Kind::Bool: r += p.int_ ? "True" : "False"; break;
+            case Piece::Kind::Text: r.append(p.text_, p.n_); break;
+            case Piece::Kind::Sizes: r += str(Ints(p.sizes_, p.n_)); break;
+        }
+    return r;
+}
+void raise_joined(Err kind, std::initializer_list<Piece> pieces) { throw Error(kind, joined(pieces)); }
 std::string device_name(Device d) { return d == Device::CPU ? "cpu" : "meta"; }
 
 // ---------------------------------------------------------------- life of the object

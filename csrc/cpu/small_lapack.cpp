@@ -378,14 +378,14 @@ RL_BODY bool gesvd(int m, int n, T* a, T* s, T* v) {
 #define RL_GETRF(N) getrf(N, N, a, pivots)
 #define RL_GETRS(N) getrs(N, k, lu, pivots, b)
 #define RL_POTRF(N) potrf(upper, N, a)
-#define RL_SMALL_LAPACK(T)                                                                                          \
-    RL_CLONES int small_getrf(int m, int n, T* a, int* pivots) {                                                    \
-        if (m != n) return getrf(m, n, a, pivots);                                                                  \
-        RL_BY_ORDER(n, RL_GETRF)                                                                                    \
-    }                                                                                                               \
-    RL_CLONES void small_getrs(int n, int k, const T* lu, const int* pivots,                                        \
-                               T* b){RL_BY_ORDER(n, RL_GETRS)} RL_CLONES int small_potrf(bool upper, int n, T* a) { \
-        RL_BY_ORDER(n, RL_POTRF)                                                                                    \
+#define RL_SMALL_LAPACK(T)                                                                \
+    RL_CLONES_V3 int small_getrf(int m, int n, T* a, int* pivots) {                       \
+        if (m != n) return getrf(m, n, a, pivots);                                        \
+        RL_BY_ORDER(n, RL_GETRF)                                                          \
+    }                                                                                     \
+    RL_CLONES_V3 void small_getrs(int n, int k, const T* lu, const int* pivots, T* b){    \
+        RL_BY_ORDER(n, RL_GETRS)} RL_CLONES_V3 int small_potrf(bool upper, int n, T* a) { \
+        RL_BY_ORDER(n, RL_POTRF)                                                          \
     }
 RL_SMALL_LAPACK(float)
 RL_SMALL_LAPACK(double)
@@ -393,19 +393,19 @@ RL_SMALL_LAPACK(std::complex<float>)
 RL_SMALL_LAPACK(std::complex<double>)
 
 #define RL_SMALL_EIGH(T) \
-    RL_CLONES bool small_syev(bool upper, bool vectors, int n, T* a, T* w) { return syev(upper, vectors, n, a, w); }
+    RL_CLONES_V3 bool small_syev(bool upper, bool vectors, int n, T* a, T* w) { return syev(upper, vectors, n, a, w); }
 RL_SMALL_EIGH(float)
 RL_SMALL_EIGH(double)
 
 #define RL_SMALL_SVD(T) \
-    RL_CLONES bool small_gesvd(int m, int n, T* a, T* s, T* v) { return gesvd(m, n, a, s, v); }
+    RL_CLONES_V3 bool small_gesvd(int m, int n, T* a, T* s, T* v) { return gesvd(m, n, a, s, v); }
 RL_SMALL_SVD(float)
 RL_SMALL_SVD(double)
 
-#define RL_SMALL_QR(T)                                                                      \
-    RL_CLONES bool small_geqrf(int m, int n, T* a, T* tau) { return geqrf(m, n, a, tau); }  \
-    RL_CLONES void small_orgqr(int m, int columns, int k, const T* v, const T* tau, T* q) { \
-        orgqr(m, columns, k, v, tau, q);                                                    \
+#define RL_SMALL_QR(T)                                                                         \
+    RL_CLONES_V3 bool small_geqrf(int m, int n, T* a, T* tau) { return geqrf(m, n, a, tau); }  \
+    RL_CLONES_V3 void small_orgqr(int m, int columns, int k, const T* v, const T* tau, T* q) { \
+        orgqr(m, columns, k, v, tau, q);                                                       \
     }
 RL_SMALL_QR(float)
 RL_SMALL_QR(double)
