@@ -1,7 +1,7 @@
 // Running reductions along a dimension, and differences and integrals.
 #include <cmath>
 
-#include "ops/reduce.h"
+#include "ops/sort.h"
 
 namespace rl {
 
@@ -52,6 +52,17 @@ template <class A, class T, class Step> static void scan(const Tensor& x, const 
     });
 }
 
+// f(Tag<T>) over the types in which sums and products are formed.
+template <class F> static void dispatch_accumulated(DType t, F&& f) {
+    switch (t) {
+        case DType::Float32: return f(Tag<float>{});
+        case DType::Float64: return f(Tag<double>{});
+        case DType::Complex64: return f(Tag<c64>{});
+        case DType::Complex128: return f(Tag<c128>{});
+        default: return f(Tag<int64_t>{});
+    }
+}
+
 enum class Scan { Sum, Prod, LogSumExp };
 // log(exp(a) + exp(b)) without overflow
 static double log_add_exp(double a, double b) {
@@ -69,8 +80,9 @@ static c128 log_add_exp(c128 a, c128 b) {
 template <Scan K> static Tensor scan_raw(const Tensor& self, int64_t dim, DType t) {
     int64_t d = wrap_dim(dim, self.dim());
     if (self.is_meta() || self.numel() == 0) return empty(self.sizes(), t, self.device());
-    Tensor x = cast_raw(self, compute_type(t)), y = empty(x.sizes(), x.dtype());
-    dispatch_compute(x.dtype(), [&](auto tag) {
+    // integers in int64, whose low bits are what a narrower sum or product wraps to
+    Tensor x = cast_raw(cast_raw(self, t), is_inexact(t) ? compute_type(t) : DType::Int64), y = empty(x.sizes(), x.dtype());
+    dispatch_accumulated(x.dtype(), [&](auto tag) {
         using T = typename decltype(tag)::type;
         if constexpr (std::is_integral_v<T>) {
             if constexpr (K == Scan::Sum) scan<T, T>(x, y, d, T(0), AddStep::step<T>);
@@ -142,9 +154,9 @@ struct Cumprod : Op<Cumprod> {
         DType t = compute_type(g.dtype());
         Lanes lx = lanes(cast_raw(x, t), dim), lg = lanes(cast_raw(g, t), dim);
         Tensor r = lane_result(lx, lx.n, t);
-        dispatch_compute(t, [&](auto tag) {
+        dispatch_accumulated(t, [&](auto tag) {
             using T = typename decltype(tag)::type;
-            if constexpr (std::is_floating_point_v<T> || is_complex_v<T>) each_lane(lx, [&](int64_t i) {
+            if constexpr (!std::is_integral_v<T>) each_lane(lx, [&](int64_t i) {
                 const T *p = lx.memory.data<T>() + i * lx.n, *h = lg.memory.data<T>() + i * lx.n;
                 T *q = r.data<T>() + i * lx.n, before = T(1), after = T(0);
                 for (int64_t k = 0; k < lx.n; k++) q[k] = before, before *= p[k];
@@ -196,23 +208,22 @@ template <bool Largest> static ValuesIndices running_best(const char* op, const 
     check(!self.is_complex(), Err::NotImplemented, "\"", op, "_helper_cpu\" not implemented for '", title(self.dtype()), "'");
     int64_t d = wrap_dim(dim, self.dim());
     if (self.is_meta() || self.numel() == 0) return {empty(self.sizes(), self.dtype(), self.device()), empty(self.sizes(), DType::Int64, self.device())};
-    Tensor x = to_compute(self);
+    Tensor x = to_ordered(self);
     Lanes l = lanes(x, d);
     Tensor values = lane_result(l, l.n, x.dtype()), indices = lane_result(l, l.n, DType::Int64);
-    dispatch_compute(x.dtype(), [&](auto tag) {
+    dispatch_ordered(x, [&](auto tag) {
         using T = typename decltype(tag)::type;
-        if constexpr (!is_complex_v<T>)
-            each_lane(l, [&](int64_t i) {
-                const T* p = l.memory.data<T>() + i * l.n;
-                T *v = values.data<T>() + i * l.n, best = p[0];
-                int64_t *where = indices.data<int64_t>() + i * l.n, at = 0, n = l.n;
-                for (int64_t k = 0; k < n; k++) {
-                    T x = p[k];
-                    bool beaten = Largest ? x < best : x > best;  // as a rule
-                    if (__builtin_expect(!beaten, 0) && (is_nan(x) || !is_nan(best))) best = x, at = k;
-                    v[k] = best, where[k] = at;
-                }
-            });
+        each_lane(l, [&](int64_t i) {
+            const T* p = l.memory.data<T>() + i * l.n;
+            T *v = values.data<T>() + i * l.n, best = p[0];
+            int64_t *where = indices.data<int64_t>() + i * l.n, at = 0, n = l.n;
+            for (int64_t k = 0; k < n; k++) {
+                T x = p[k];
+                bool beaten = Largest ? x < best : x > best;  // as a rule
+                if (__builtin_expect(!beaten, 0) && (is_nan(x) || !is_nan(best))) best = x, at = k;
+                v[k] = best, where[k] = at;
+            }
+        });
     });
     return {cast_raw(finish_lanes(l, values, l.n), self.dtype()), finish_lanes(l, indices, l.n)};
 }

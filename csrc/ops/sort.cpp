@@ -15,14 +15,8 @@ template <class T> RL_CLONES static KeyOf<T> keys_of(const T* x, int64_t n, KeyO
 }
 template <class T> KeyOf<T> fill_keys(const T* x, int64_t n, KeyOf<T> flip, KeyOf<T>* keys) { return keys_of(x, n, flip, keys); }
 #define RL_KEYS(T) template KeyOf<T> fill_keys(const T*, int64_t, KeyOf<T>, KeyOf<T>*);
-RL_KEYS(bool)
-RL_KEYS(uint8_t)
-RL_KEYS(int8_t)
-RL_KEYS(int16_t)
 RL_KEYS(int32_t)
 RL_KEYS(int64_t)
-RL_KEYS(uint16_t)
-RL_KEYS(uint32_t)
 RL_KEYS(uint64_t)
 RL_KEYS(float)
 RL_KEYS(double)
@@ -154,7 +148,7 @@ ValuesIndices sort_raw(const Tensor& self, int64_t dim, bool descending, bool st
     int64_t d = wrap_dim(dim, self.dim());
     check(!self.is_complex(), " Sort does not support complex dtypes on CPU");
     if (self.is_meta() || self.numel() == 0) return {empty(self.sizes(), self.dtype(), self.device()), empty(self.sizes(), DType::Int64, self.device())};
-    Tensor x = to_compute(self);
+    Tensor x = to_ordered(self);
     Lanes l = lanes(x, d);
     Tensor values = lane_result(l, l.n, x.dtype()), indices = lane_result(l, l.n, DType::Int64);
     bool radix = is_integral(self.dtype()) && self.dim() == 1 && self.numel() >= kGrain && !descending;  // stable in PyTorch, too
@@ -241,13 +235,12 @@ template <class T> static void top_of_row(const T* x, int64_t n, int64_t k, bool
     using K = KeyOf<T>;
     K flip = largest ? ~K(0) : K(0);
     if ((in_order || k * 64 <= n) && top_few(x, n, k, flip, values, indices)) return;
-    auto before = [](const Keyed<K>& a, const Keyed<K>& b) { return a.key < b.key; };
     items.resize(size_t(n));
     for (int64_t i = 0; i < n; i++) items[size_t(i)] = {K(sort_key(x[i]) ^ flip), uint32_t(i)};
-    if (k * 64 <= n) std::partial_sort(items.begin(), items.begin() + k, items.end(), before);
+    if (k * 64 <= n) std::partial_sort(items.begin(), items.begin() + k, items.end(), ByKey());
     else {
-        std::nth_element(items.begin(), items.begin() + k - 1, items.end(), before);
-        if (in_order) std::sort(items.begin(), items.begin() + k - 1, before);
+        std::nth_element(items.begin(), items.begin() + k - 1, items.end(), ByKey());
+        if (in_order) std::sort(items.begin(), items.begin() + k - 1, ByKey());
     }
     for (int64_t i = 0; i < k; i++) indices[i] = items[size_t(i)].at, values[i] = x[items[size_t(i)].at];
 }
@@ -260,7 +253,7 @@ static ValuesIndices topk_raw(const Tensor& self, int64_t k, int64_t dim, bool l
     if (self.dim()) sizes[d] = k;
     else k = 1;  // the one element, also of none
     if (self.is_meta() || product(sizes) == 0) return {empty(sizes, self.dtype(), self.device()), empty(sizes, DType::Int64, self.device())};
-    Tensor x = to_compute(self);
+    Tensor x = to_ordered(self);
     Lanes l = lanes(x, d);
     Tensor values = lane_result(l, k, x.dtype()), indices = lane_result(l, k, DType::Int64);
     dispatch_ordered(x, [&](auto tag) {

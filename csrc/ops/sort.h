@@ -32,6 +32,9 @@ template <class K> struct Keyed {
     uint32_t at;
     bool operator<(const Keyed& o) const { return key != o.key ? key < o.key : at < o.at; }
 };
+struct ByKey {
+    template <class K> bool operator()(const Keyed<K>& a, const Keyed<K>& b) const { return a.key < b.key; }
+};
 
 // Sorts items by key, equal ones in the order of `at`, which is theirs on entry. room: as many items. The result is where
 // the return value points: items or room. Several threads where `parallel`.
@@ -52,16 +55,28 @@ template <class T> struct Sorted {
         cpu::parallel_for(n, parallel ? kGrain : n + 1, [&](int64_t begin, int64_t end) {
             for (int64_t i = begin; i < end; i++) a.data[i] = {K(sort_key(x[i]) ^ flip), uint32_t(i)};
         });
-        if (like_torch) std::sort(a.data, a.data + n, [](const Keyed<K>& p, const Keyed<K>& q) { return p.key < q.key; }), items = a.data;
+        if (like_torch) std::sort(a.data, a.data + n, ByKey()), items = a.data;
         else items = sort_keyed(a.data, b.data, n, parallel);
     }
 };
 
-// dispatch over the types that have an order, 16-bit floating point having been widened.
+// The type in which elements of type t are put in order: five for all, and the loops are compiled for these alone.
+inline DType ordered_type(DType t) {
+    t = compute_type(t);
+    if (t == DType::UInt32) return DType::Int64;
+    return !is_inexact(t) && itemsize(t) < 4 ? DType::Int32 : t;
+}
+inline Tensor to_ordered(const Tensor& t) { return !is_inexact(t.dtype()) ? cast_raw(t, ordered_type(t.dtype())) : to_compute(t); }
+// f(Tag<T>) for a type that ordered_type gives.
 template <class F> void dispatch_ordered(const Tensor& t, F&& f) {
-    dispatch_compute(t.dtype(), [&](auto tag) {
-        if constexpr (!is_complex_v<typename decltype(tag)::type>) f(tag);
-    });
+    switch (t.dtype()) {
+        case DType::Int32: return f(Tag<int32_t>{});
+        case DType::Int64: return f(Tag<int64_t>{});
+        case DType::UInt64: return f(Tag<uint64_t>{});
+        case DType::Float32: return f(Tag<float>{});
+        case DType::Float64: return f(Tag<double>{});
+        default: raise(Err::NotImplemented, "'", title(t.dtype()), "' has no order");
+    }
 }
 
 // The stable sort is the faster one and the default. Elements of 8 and 16 bits have so many equals that an order of them is

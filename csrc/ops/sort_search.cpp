@@ -64,7 +64,7 @@ static Tensor search_raw(const Tensor& sequence, const Tensor& values, const Sea
     check_search(sequence, values, sorter);
     DType result = how.int32 ? DType::Int32 : DType::Int64;
     if (values.is_meta()) return empty(values.sizes(), result, values.device());
-    DType t = compute_type(promote(sequence.dtype(), values.dtype()));
+    DType t = ordered_type(promote(sequence.dtype(), values.dtype()));
     Tensor s = cast_raw(sequence, t), v = cast_raw(values, t), order = sorter ? contiguous(sorter) : sorter, r = empty(values.sizes(), DType::Int64);
     int64_t n = s.sizes().back(), per_row = s.dim() > 1 ? v.sizes().back() : std::max<int64_t>(v.numel(), 1);
     if (order)
@@ -161,7 +161,7 @@ static Tensor isin_raw(const Tensor& elements, const Tensor& test, bool invert) 
         check(!t->is_complex() && t->dtype() != DType::Bool, "Unsupported input type encountered for isin(): ", title(t->dtype()));
     for (auto* t : {&elements, &test}) check(!t->is_complex(), "Unsupported input type encountered for isin(): ", title(t->dtype()));
     if (elements.is_meta() || test.is_meta()) return empty(elements.sizes(), DType::Bool, Device::Meta);
-    DType type = compute_type(promote(elements.dtype(), test.dtype()));
+    DType type = ordered_type(promote(elements.dtype(), test.dtype()));
     Tensor x = cast_raw(elements, type), y = cast_raw(test, type), r = empty(elements.sizes(), DType::Bool);
     dispatch_ordered(x, [&](auto tag) {
         using T = typename decltype(tag)::type;

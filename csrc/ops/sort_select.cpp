@@ -39,7 +39,6 @@ template <class K> static int64_t quick_select(Keyed<K>* a, int64_t n, int64_t k
     if (high == low + 1 && a[low].key > a[high].key) std::swap(a[low], a[high]);
     return a[k].at;
 }
-template <class K> static bool before(const Keyed<K>& a, const Keyed<K>& b) { return a.key < b.key; }
 template <class T> static int64_t kth(const T* x, int64_t n, int64_t k, Items<T>& items) {
     fill_items(x, n, items);
     return quick_select(items.data(), n, k);
@@ -103,7 +102,7 @@ template <class T> static int64_t mode_of(const T* x, int64_t n, Items<T>& items
         if (!equal) return in_order[0].at;
         fill_items(x, n, items);
     }
-    std::sort(items.begin(), items.end(), before<KeyOf<T>>);
+    std::sort(items.begin(), items.end(), ByKey());
     int64_t best = 0, best_count = 0;
     for (int64_t i = 0; i < n;) {
         int64_t e = i + 1;
@@ -118,7 +117,7 @@ template <class Pick> static ValuesIndices pick_rows(const Tensor& self, int64_t
     int64_t d = wrap_dim(dim, self.dim());
     Dims sizes = self.dim() ? reduced_sizes(self.sizes(), uint64_t(1) << d, keepdim) : Dims();
     if (self.is_meta() || self.numel() == 0) return {empty(sizes, self.dtype(), self.device()), empty(sizes, DType::Int64, self.device())};
-    Tensor x = to_compute(self);
+    Tensor x = to_ordered(self);
     Lanes l = lanes(x, d);
     Tensor values = lane_result(l, 1, x.dtype()), indices = lane_result(l, 1, DType::Int64);
     dispatch_ordered(x, [&](auto tag) {

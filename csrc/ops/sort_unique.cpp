@@ -89,7 +89,7 @@ template <class T> static int64_t range_of(const T* p, int64_t n, T& low) {
 
 template <bool Sort> static Triple unique_flat(const char* op, const Tensor& self, bool want_inverse, bool want_counts) {
     check_data(op, self);
-    Tensor flat = contiguous(self), x = to_compute(flat);
+    Tensor flat = contiguous(self), x = to_ordered(flat);
     int64_t n = x.numel();
     Triple r;
     dispatch_ordered(x, [&](auto tag) {
@@ -125,7 +125,7 @@ template <bool Sort> static Triple unique_slices(const char* op, const Tensor& s
         if (i != d) order.push_back(i);
     Dims sizes, strides;
     for (int64_t i : order) sizes.push_back(self.sizes()[i]), strides.push_back(self.strides()[i]);
-    Tensor plain = resolve(self), slices = contiguous(alias(plain, sizes, strides, plain->offset)), x = to_compute(slices);
+    Tensor plain = resolve(self), slices = contiguous(alias(plain, sizes, strides, plain->offset)), x = to_ordered(slices);
     int64_t width = n ? x.numel() / n : 0;
     Runs r;
     dispatch_ordered(x, [&](auto tag) {
