@@ -363,30 +363,24 @@ RL_BODY bool gesvd(int m, int n, T* a, T* s, T* v) {
 }
 }  // namespace
 
-// The commonest orders are compiled apart, without loops.
-#define RL_BY_ORDER(N, CALL) \
-    switch (N) {             \
-        case 2:              \
-            return CALL(2);  \
-        case 3:              \
-            return CALL(3);  \
-        case 4:              \
-            return CALL(4);  \
-        default:             \
-            return CALL(N);  \
-    }
+// The commonest orders of real matrices are compiled apart, without loops.
+#define RL_BY_ORDER(N, T, CALL)                  \
+    if constexpr (std::is_floating_point_v<T>) { \
+        if (N == 2) return CALL(2);              \
+        if (N == 3) return CALL(3);              \
+        if (N == 4) return CALL(4);              \
+    }                                            \
+    return CALL(N)
 #define RL_GETRF(N) getrf(N, N, a, pivots)
 #define RL_GETRS(N) getrs(N, k, lu, pivots, b)
 #define RL_POTRF(N) potrf(upper, N, a)
-#define RL_SMALL_LAPACK(T)                                                                \
-    RL_CLONES_V3 int small_getrf(int m, int n, T* a, int* pivots) {                       \
-        if (m != n) return getrf(m, n, a, pivots);                                        \
-        RL_BY_ORDER(n, RL_GETRF)                                                          \
-    }                                                                                     \
-    RL_CLONES_V3 void small_getrs(int n, int k, const T* lu, const int* pivots, T* b){    \
-        RL_BY_ORDER(n, RL_GETRS)} RL_CLONES_V3 int small_potrf(bool upper, int n, T* a) { \
-        RL_BY_ORDER(n, RL_POTRF)                                                          \
-    }
+#define RL_SMALL_LAPACK(T)                                                                                             \
+    RL_CLONES_V3 int small_getrf(int m, int n, T* a, int* pivots) {                                                    \
+        if (m != n) return getrf(m, n, a, pivots);                                                                     \
+        RL_BY_ORDER(n, T, RL_GETRF);                                                                                   \
+    }                                                                                                                  \
+    RL_CLONES_V3 void small_getrs(int n, int k, const T* lu, const int* pivots, T* b) { RL_BY_ORDER(n, T, RL_GETRS); } \
+    RL_CLONES_V3 int small_potrf(bool upper, int n, T* a) { RL_BY_ORDER(n, T, RL_POTRF); }
 RL_SMALL_LAPACK(float)
 RL_SMALL_LAPACK(double)
 RL_SMALL_LAPACK(std::complex<float>)
