@@ -242,6 +242,50 @@ def test_attention_gradients_and_rows_without_keys():
     np.testing.assert_allclose(grouped.numpy(), repeated.numpy())
 
 
+def dropped_by_definition(q, k, v, rate, causal=False):
+    """Probabilities times what F.dropout draws for their matrix."""
+    scores = q @ k.mT / math.sqrt(q.shape[-1])
+    if causal:
+        scores = scores.masked_fill(~torch.ones(scores.shape[-2:], dtype=torch.bool).tril(), -math.inf)
+    return F.dropout(scores.softmax(-1), rate) @ v
+
+
+@pytest.mark.parametrize("shape,causal", [((2, 3, 150, 8), False), ((2, 130, 8), True), ((300, 4), False), ((2, 2, 20, 8), False)])
+def test_attention_draws_for_dropout_what_the_matrix_of_probabilities_would(shape, causal):
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(shape, dtype=torch.float64, requires_grad=True) for _ in range(3))
+    results = []
+    for f in (lambda *qkv: F.scaled_dot_product_attention(*qkv, dropout_p=0.3, is_causal=causal), lambda *qkv: dropped_by_definition(*qkv, 0.3, causal)):
+        torch.manual_seed(3)
+        out = f(q, k, v)
+        following = torch.rand(2)  # both leave the generator at the same place
+        results.append([out, following, *torch.autograd.grad((out * out).sum(), (q, k, v))])
+    for got, expected in zip(*results, strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_attention_with_dropout_has_gradients_of_gradients():
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(1, 1, 110, 2, dtype=torch.float64, requires_grad=True) for _ in range(3))
+
+    def second(f):
+        torch.manual_seed(3)
+        first = torch.autograd.grad(f(q, k, v).pow(2).sum(), (q, k, v), create_graph=True)
+        return torch.autograd.grad(sum(g.pow(2).sum() for g in first), (q, k, v))
+
+    ours, expected = second(lambda *qkv: F.scaled_dot_product_attention(*qkv, dropout_p=0.5)), second(lambda *qkv: dropped_by_definition(*qkv, 0.5))
+    for a, b in zip(ours, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
+
+
+def test_attention_with_dropout_takes_memory_linear_in_the_length():
+    q = torch.randn(1, 1, 4096, 16, requires_grad=True)  # a matrix of probabilities would have 64 MiB
+    torch.cpu.reset_peak_memory_stats()
+    before = torch.cpu.memory_stats()["allocated"]
+    F.scaled_dot_product_attention(q, q, q, dropout_p=0.1).sum().backward()
+    assert torch.cpu.memory_stats()["peak"] - before < 8 << 20
+
+
 # ---------------------------------------------------------------- recurrent layers
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))

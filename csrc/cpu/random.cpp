@@ -137,7 +137,13 @@ void Generator::fill(uint32_t* out, int64_t n) {
 }
 
 void Generator::skip(int64_t n) {
-    for (int64_t i = 0; i < n; ++i) random();
+    while (n > 0) {
+        if (left_ == 1) next_block(), ++left_;
+        int64_t take = std::min<int64_t>(n, left_ - 1);
+        next_ += uint32_t(take);
+        left_ -= int32_t(take);
+        n -= take;
+    }
 }
 
 double Generator::uniform() { return double(random64() & kMask53) * k53; }

@@ -4,6 +4,7 @@
 
 #include "cpu/buffer.h"
 #include "cpu/parallel.h"
+#include "core/generator.h"
 #include "ops/matmul.h"
 
 namespace rl {
@@ -24,6 +25,29 @@ Tensor with_rows(const Tensor& t, DType type) {
     bool ok = (r.strides()[3] == 1 || r.sizes()[3] <= 1) && (r.strides()[2] >= r.sizes()[3] || r.sizes()[2] <= 1);
     return ok ? r : contiguous(r);
 }
+
+// What dropout keeps of one head's probabilities: drawn row by row, all keys of a row, as PyTorch draws for the whole
+// matrix, but never more than a block of rows at a time. Forward and backward start from the same state of the generator.
+template <class T> class Dropper {
+    cpu::Generator generator_;
+    double rate_;
+    int64_t keys_;
+    cpu::Buffer<bool> kept_;
+
+public:
+    Dropper(const uint8_t* state, double rate, int64_t keys) : rate_(rate), keys_(keys), kept_(kQueries * keys) {
+        check(generator_.set_state(state), "_attention: state is not a state of a generator");
+    }
+    void draw(int64_t rows) { cpu::fill_bernoulli(generator_, kept_.data, rows * keys_, 1 - rate_); }
+    // row (m keys from j0 on, query i of the block) = row * kept / (1 - rate)
+    void apply(T* row, int64_t i, int64_t j0, int64_t m) const { cpu::kernels().dropout(row, row, reinterpret_cast<const uint8_t*>(kept_.data + i * keys_ + j0), T(1 / (1 - rate_)), m); }
+};
+// The states from which heads draw, one for each; none without dropout.
+struct Draws {
+    const uint8_t* states;
+    double rate;
+    const uint8_t* of(int64_t head) const { return states + head * int64_t(cpu::kGeneratorState); }
+};
 
 // Everything that forward and backward share.
 template <class T> struct Attention4 {
@@ -48,10 +72,10 @@ template <class T> struct Attention4 {
     int64_t visible(int64_t i_end) const { return causal ? std::min(keys, i_end) : keys; }
 };
 
-template <class T> void attend(const Attention4<T>& a, const Heads<T>& out, T* lse) {
+template <class T> void attend(const Attention4<T>& a, const Draws& draws, const Heads<T>& out, T* lse) {
     int64_t blocks = (a.queries + kQueries - 1) / kQueries;
     int64_t work = a.queries * a.keys * (a.width + a.value_width) * a.batch * a.head_count;
-    auto run = [&](int64_t begin, int64_t end) {
+    auto run = [&](int64_t begin, int64_t end, Dropper<T>* dropper) {
         cpu::Buffer<T> s(kQueries * kKeys), top(kQueries), total(kQueries);
         auto& reduce = cpu::kernels().reduce<T>();
         for (int64_t at = begin; at < end; at++) {
@@ -60,6 +84,7 @@ template <class T> void attend(const Attention4<T>& a, const Heads<T>& out, T* l
                 top.data[i] = -INFINITY, total.data[i] = 0;
                 std::fill_n(out.at(b, h, i0 + i), a.value_width, T(0));
             }
+            if (dropper) dropper->draw(n);
             for (int64_t j0 = 0, last = a.visible(i0 + n); j0 < last; j0 += kKeys) {
                 int64_t m = std::min(kKeys, last - j0);
                 a.scores(b, h, i0, n, j0, m, s.data);
@@ -73,6 +98,7 @@ template <class T> void attend(const Attention4<T>& a, const Heads<T>& out, T* l
                     T shrink = std::exp(before - now);
                     total.data[i] = total.data[i] * shrink + reduce.sum(row, m);
                     top.data[i] = now;
+                    if (dropper) dropper->apply(row, i, j0, m);
                     if (shrink != T(1))
                         for (int64_t d = 0; d < a.value_width; d++) o[d] *= shrink;
                 }
@@ -85,18 +111,26 @@ template <class T> void attend(const Attention4<T>& a, const Heads<T>& out, T* l
             }
         }
     };
-    int64_t n = a.batch * a.head_count * blocks;
-    cpu::parallel_for(n, work < 65536 ? n + 1 : 2, run);
+    int64_t n = a.batch * a.head_count;
+    if (!draws.states) return cpu::parallel_for(n * blocks, work < 65536 ? n * blocks + 1 : 2, [&](int64_t begin, int64_t end) { run(begin, end, nullptr); });
+    cpu::parallel_for(n, work < 65536 ? n + 1 : 2, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; i++) {
+            Dropper<T> dropper(draws.of(i), draws.rate, a.keys);
+            run(i * blocks, (i + 1) * blocks, &dropper);
+        }
+    });
 }
 
-// One head: adds to gq, gk, gv.
+// One head: adds to gq, gk, gv. The sum over a row of its probabilities by their gradients is that of out by go, with
+// dropout as without.
 template <class T>
-void attend_backward_head(const Attention4<T>& a, int64_t b, int64_t h, const Heads<const T>& go, const Heads<const T>& out, const T* lse, const Heads<T>& gq, const Heads<T>& gk, const Heads<T>& gv) {
+void attend_backward_head(const Attention4<T>& a, Dropper<T>* dropper, int64_t b, int64_t h, const Heads<const T>& go, const Heads<const T>& out, const T* lse, const Heads<T>& gq, const Heads<T>& gk, const Heads<T>& gv) {
     cpu::Buffer<T> p(kQueries * kKeys), d(kQueries * kKeys), dots(a.queries);
     auto& reduce = cpu::kernels().reduce<T>();
     for (int64_t i = 0; i < a.queries; i++) dots.data[i] = reduce.dot(go.at(b, h, i), out.at(b, h, i), a.value_width);
     for (int64_t i0 = 0; i0 < a.queries; i0 += kQueries) {
         int64_t n = std::min(kQueries, a.queries - i0);
+        if (dropper) dropper->draw(n);
         for (int64_t j0 = 0, last = a.visible(i0 + n); j0 < last; j0 += kKeys) {
             int64_t m = std::min(kKeys, last - j0);
             a.scores(b, h, i0, n, j0, m, p.data);
@@ -105,7 +139,9 @@ void attend_backward_head(const Attention4<T>& a, int64_t b, int64_t h, const He
                 T *row = p.data + i * kKeys, *dr = d.data + i * kKeys, l = lse[i0 + i], dot = dots.data[i0 + i];
                 if (l == -INFINITY) std::fill_n(row, m, T(0));
                 else cpu::kernels().softmax<T>().exp_minus(row, row, m, l, T(1), T(0));
+                if (dropper) dropper->apply(dr, i, j0, m);
                 for (int64_t j = 0; j < m; j++) dr[j] = row[j] * (dr[j] - dot) * a.scale;
+                if (dropper) dropper->apply(row, i, j0, m);
             }
             product<T>(m, a.value_width, n, T(1), {p.data, 1, kKeys}, {go.at(b, h, i0), go.row, 1}, T(1), gv.at(b, h, j0), gv.row);
             product<T>(n, a.width, m, T(1), {d.data, kKeys, 1}, {a.k.at(b, h, j0), a.k.row, 1}, T(1), gq.at(b, h, i0), gq.row);
@@ -169,19 +205,25 @@ Tensor probabilities(const Tensor& q, const Tensor& k, const Tensor& mask, bool 
 }  // namespace
 
 struct Attention : Op<Attention> {
-    SIG("_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_mask, bool is_causal, float scale) -> (Tensor, Tensor)");
-    DOC("softmax(query @ key.T * scale + mask) @ value for (batch, heads, length, width), and the logarithms of the sums.");
+    SIG("_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_mask, bool is_causal, float scale, float dropout_p=0.0, Tensor? states=None) -> (Tensor, Tensor)");
+    DOC("softmax(query @ key.T * scale + mask) @ value for (batch, heads, length, width), and the logarithms of the sums. states: of the generator, where each head's draws for dropout begin.");
     FORMS(FUNCTION);
-    using Saves = Save<In<0>, In<1>, In<2>, In<3>, Out<0>, Out<1>>;
-    static std::tuple<Tensor, Tensor> forward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask, bool causal, double scale) {
+    using Saves = Save<In<0>, In<1>, In<2>, In<3>, In<7>, Out<0>, Out<1>>;
+    static Draws draws_of(const Tensor& states, double dropout, int64_t heads) {
+        if (!states) return {nullptr, 0};
+        check(states.is_contiguous() && states.dtype() == DType::UInt8 && states.numel() == heads * int64_t(cpu::kGeneratorState), "_attention: states must be one state of a generator for each of ", heads, " heads");
+        return {states.data<uint8_t>(), dropout};
+    }
+    static std::tuple<Tensor, Tensor> forward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask, bool causal, double scale, double dropout, const Tensor& states) {
         const Dims& s = q.sizes();
+        Draws draws = draws_of(states, dropout, s[0] * s[1]);
         DType t = attention_type(q.dtype());
         Device device = common_device(q, k);
         Tensor out = empty_heads(q, s[2], v.sizes()[3], t, device), lse = empty(Dims{s[0], s[1], s[2]}, t, device);
         if (device == Device::CPU && lse.numel()) {
             Operands o(q, k, v, mask);
-            if (t == DType::Float64) attend<double>(o.geometry<double>(scale, causal), heads<double>(out), lse.data<double>());
-            else attend<float>(o.geometry<float>(scale, causal), heads<float>(out), lse.data<float>());
+            if (t == DType::Float64) attend<double>(o.geometry<double>(scale, causal), draws, heads<double>(out), lse.data<double>());
+            else attend<float>(o.geometry<float>(scale, causal), draws, heads<float>(out), lse.data<float>());
         }
         if (t == q.dtype()) return {out, lse};
         Tensor narrow = empty_heads(q, s[2], v.sizes()[3], q.dtype(), device);
@@ -190,7 +232,7 @@ struct Attention : Op<Attention> {
     }
     static Grads backward(Ctx& c, const Grads& gs) {
         const Tensor& g = gs[0];
-        if (!g) return Grads(4);
+        if (!g) return Grads(5);
         if (tls.grad || tls.modes || g->wrapper || c.needs<3>()) return recorded_backward(c, g);
         Tensor q = c.in<0>(), k = c.in<1>(), v = c.in<2>();
         Operands o(q, k, v, c.given<3>() ? c.in<3>() : Tensor());
@@ -200,34 +242,53 @@ struct Attention : Op<Attention> {
             fill_raw(r, 0);
             return r;
         };
-        Tensor gq = zero_heads(q), gk = zero_heads(k), gv = zero_heads(v);
+        Tensor gq = zero_heads(q), gk = zero_heads(k), gv = zero_heads(v), states = c.given<7>() ? c.in<7>() : Tensor();
+        Draws draws = draws_of(states, c.arg<6>(), q.sizes()[0] * q.sizes()[1]);
         auto run = [&](auto tag) {
             using T = typename decltype(tag)::type;
             Attention4<T> a = o.template geometry<T>(c.arg<5>(), c.arg<4>());
             int64_t n = a.batch * a.head_count, work = n * a.queries * a.keys * (a.width + a.value_width);
             cpu::parallel_for(n, work < 65536 ? n + 1 : 2, [&](int64_t begin, int64_t end) {
-                for (int64_t i = begin; i < end; i++)
-                    attend_backward_head<T>(a, i / a.head_count, i % a.head_count, heads<const T>(go), heads<const T>(out), lse.data<T>() + i * a.queries, heads<T>(gq), heads<T>(gk), heads<T>(gv));
+                for (int64_t i = begin; i < end; i++) {
+                    std::optional<Dropper<T>> dropper;
+                    if (draws.states) dropper.emplace(draws.of(i), draws.rate, a.keys);
+                    attend_backward_head<T>(a, dropper ? &*dropper : nullptr, i / a.head_count, i % a.head_count, heads<const T>(go), heads<const T>(out), lse.data<T>() + i * a.queries, heads<T>(gq), heads<T>(gk), heads<T>(gv));
+                }
             });
         };
         if (o.type == DType::Float64) run(Tag<double>{});
         else run(Tag<float>{});
         DType t = q.dtype();
-        return {cast_raw_heads(gq, t), cast_raw_heads(gk, t), cast_raw_heads(gv, t), Tensor()};
+        return {cast_raw_heads(gq, t), cast_raw_heads(gk, t), cast_raw_heads(gv, t), Tensor(), Tensor()};
     }
     static Tensor cast_raw_heads(const Tensor& t, DType type) { return t.dtype() == type ? t : cast_raw(t, type); }
     static Grads recorded_backward(Ctx& c, const Tensor& g) {
         Tensor q = c.in<0>(), k = c.in<1>(), v = c.in<2>(), mask = c.given<3>() ? c.in<3>() : Tensor();
         double scale = c.arg<5>();
-        Tensor p = probabilities(q, k, mask, c.arg<4>(), scale);
+        Tensor p = probabilities(q, k, mask, c.arg<4>(), scale), dropped = p;
         Tensor d = matmul(g, transpose(v, -2, -1));
+        if (c.given<7>()) {
+            Tensor kept = to(drawn(c.in<7>(), c.arg<6>(), p.sizes()), p.dtype());
+            d = mul(d, kept), dropped = mul(p, kept);
+        }
         Tensor ds = mul(p, sub(d, sum(mul(p, d), {-1}, true)));
-        Grads r(4);
+        Grads r(5);
         if (c.needs<0>()) r[0] = mul(matmul(ds, k), Scalar(scale));
         if (c.needs<1>()) r[1] = mul(matmul(transpose(ds, -2, -1), q), Scalar(scale));
-        if (c.needs<2>()) r[2] = matmul(transpose(p, -2, -1), g);
+        if (c.needs<2>()) r[2] = matmul(transpose(dropped, -2, -1), g);
         if (c.needs<3>()) r[3] = sum_grad(ds, c.metas[3]);
         return r;
+    }
+    // All draws at once: 0 or 1 / (1 - dropout) for each probability.
+    static Tensor drawn(const Tensor& states, double dropout, const Dims& sizes) {
+        Tensor kept = empty(sizes, DType::Bool);
+        int64_t heads = sizes[0] * sizes[1], n = sizes[2] * sizes[3];
+        for (int64_t i = 0; i < heads; i++) {
+            cpu::Generator g;
+            g.set_state(states.data<uint8_t>() + i * int64_t(cpu::kGeneratorState));
+            cpu::fill_bernoulli(g, kept.data<bool>() + i * n, n, 1 - dropout);
+        }
+        return mul(to(kept, DType::Float64), Scalar(1 / (1 - dropout)));
     }
 };
 OP(Attention);
@@ -245,12 +306,27 @@ struct ScaledDotProductAttention : Composite<ScaledDotProductAttention> {
             k = repeated(key, h), v = repeated(value, h);
         }
         double factor = scale.value_or(query.size(-1) ? 1 / std::sqrt(double(query.size(-1))) : 1);
-        if (dropout > 0) {  // by matrices; those of 16-bit numbers in float32, as the blocks are
+        if (dropout > 0 && !drawn_by_block(query, k, v, mask, dropout)) {  // by matrices; those of 16-bit numbers in float32, as the blocks are
             DType t = compute_type(query.dtype());
             Tensor m = mask && mask.dtype() != DType::Bool ? to(mask, t) : mask;
             return to(matmul(dropped(probabilities(to(query, t), to(k, t), m, causal, factor), dropout), to(v, t)), query.dtype());
         }
-        return blocked(query, k, v, mask, causal, factor);
+        return blocked(query, k, v, mask, causal, factor, dropout);
+    }
+    // May dropout draw for a block at a time? Not where interpreters have a say in what is random, and where the whole
+    // matrix of probabilities is smaller than the states of a generator that blocks need.
+    static bool drawn_by_block(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask, double dropout) {
+        bool same_batch = q.dim() == k.dim() && q.dim() == v.dim() && (!mask || mask.dim() <= q.dim());
+        for (int64_t d = 0; same_batch && d < q.dim() - 2; d++) same_batch = q.size(d) == k.size(d) && q.size(d) == v.size(d);
+        for (int64_t d = 1; same_batch && mask && d <= mask.dim() - 2; d++) same_batch = mask.size(-2 - d) == 1 || mask.size(-2 - d) == q.size(-2 - d);
+        bool plain = !tls.modes && !q.is_meta() && !q->wrapper && !k->wrapper && !v->wrapper && !(mask && mask->wrapper);
+        return plain && same_batch && dropout < 1 && q.size(-2) * k.size(-2) > 2 * int64_t(cpu::kGeneratorState);
+    }
+    static Tensor states_for(int64_t heads, int64_t draws) {
+        Tensor states = empty(Dims{heads, int64_t(cpu::kGeneratorState)}, DType::UInt8);
+        cpu::Generator& g = stream_of(nullptr);
+        for (int64_t i = 0; i < heads; i++) g.get_state(states.data<uint8_t>() + i * int64_t(cpu::kGeneratorState)), g.skip(2 * draws);
+        return states;
     }
     // Every head of key and value `heads / n` times in a row.
     static Tensor repeated(const Tensor& t, int64_t heads) {
@@ -272,7 +348,7 @@ struct ScaledDotProductAttention : Composite<ScaledDotProductAttention> {
         return Tensor::steal(r);
     }
     // Four dimensions with one batch for all.
-    static Tensor blocked(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask, bool causal, double scale) {
+    static Tensor blocked(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask, bool causal, double scale, double dropout) {
         auto batch_of = [](const Tensor& t) { return Dims(Ints(t.sizes()).first(size_t(t.dim() - 2))); };
         Dims batch = broadcast(broadcast(batch_of(q), batch_of(k)), batch_of(v)), four = batch;
         if (mask && mask.dim() > 2) {
@@ -290,7 +366,8 @@ struct ScaledDotProductAttention : Composite<ScaledDotProductAttention> {
         };
         Tensor m = mask;
         if (m && flat && m.dim() > 2) m = shaped(m);
-        Tensor r = std::get<0>(call<Attention>(shaped(q), shaped(k), shaped(v), m, causal, scale));
+        Tensor states = dropout > 0 ? states_for(outer * heads, q.size(-2) * k.size(-2)) : Tensor();
+        Tensor r = std::get<0>(call<Attention>(shaped(q), shaped(k), shaped(v), m, causal, scale, dropout, states));
         Dims sizes = batch;
         sizes.push_back(q.size(-2)), sizes.push_back(v.size(-1));
         return sizes.size() == 4 ? r : reshape(r, sizes);
