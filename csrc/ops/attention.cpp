@@ -215,7 +215,9 @@ struct Attention : Op<Attention> {
         return {states.data<uint8_t>(), dropout};
     }
     static std::tuple<Tensor, Tensor> forward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask, bool causal, double scale, double dropout, const Tensor& states) {
-        const Dims& s = q.sizes();
+        const Dims &s = q.sizes(), &ks = k.sizes(), &vs = v.sizes();
+        check(s.size() == 4 && ks.size() == 4 && vs.size() == 4 && s[0] == ks[0] && s[0] == vs[0] && s[1] == ks[1] && s[1] == vs[1] && s[3] == ks[3] && ks[2] == vs[2] && is_floating(q.dtype()) && q.dtype() == k.dtype() && q.dtype() == v.dtype(),
+              "_attention: query ", s, ", key ", ks, " and value ", vs, " must be (batch, heads, length, width) of one floating-point dtype");
         Draws draws = draws_of(states, dropout, s[0] * s[1]);
         DType t = attention_type(q.dtype());
         Device device = common_device(q, k);

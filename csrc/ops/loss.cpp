@@ -49,6 +49,7 @@ template <class T> static double sum_of_differences(const T* x, const T* y, int6
 
 // The fused forwards of _mse_reduced and _l1_reduced, whose structs are in pointwise_loss.cpp.
 Tensor difference_loss(const Tensor& input, const Tensor& target, bool squared, bool average) {
+    check(input.sizes() == target.sizes() && is_floating(input.dtype()) && input.device() == target.device(), "a reduced loss: input ", input.sizes(), " and target ", target.sizes(), " must have one shape and a floating-point dtype");
     DType t = input.dtype(), compute = t == DType::Float64 ? DType::Float64 : DType::Float32;
     if (input.is_meta()) return empty({}, t, Device::Meta);
     Tensor x = cast_raw(input, compute), y = cast_raw(target, compute);

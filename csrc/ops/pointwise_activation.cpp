@@ -22,7 +22,7 @@ template <class O, class... P> struct ActivationGrad : Binary<O, P...> {
 
 // ---------------------------------------------------------------- relu and threshold
 struct ThresholdBackward : ActivationGrad<ThresholdBackward, Scalar> {
-    SIG("threshold_backward(Operand grad_output, Operand self, Scalar threshold) -> Tensor");
+    SIG("threshold_backward(Tensor grad_output, Tensor self, Scalar threshold) -> Tensor");
     DOC("grad_output where self exceeds threshold, else 0.");
     static constexpr uint32_t kDtypes = kFloats | kInts;
     template <class V> RL_F V f(V g, V x, const auto* p) { return where(x <= V(p[0]), V(0), g); }
@@ -56,7 +56,7 @@ struct Threshold : Unary<Threshold, Scalar, Scalar> {
 POINTWISE(Threshold);
 
 struct LeakyReluBackward : ActivationGrad<LeakyReluBackward, Scalar> {
-    SIG("leaky_relu_backward(Operand grad_output, Operand self, Scalar negative_slope) -> Tensor");
+    SIG("leaky_relu_backward(Tensor grad_output, Tensor self, Scalar negative_slope) -> Tensor");
     DOC("Gradient of leaky_relu.");
     template <class V> RL_F V f(V g, V x, const auto* p) { return where(x > V(0), g, V(g * V(p[0]))); }
     static Tensor dself(Ctx& c, const Tensor& g) { return call<LeakyReluBackward>(g, c.in<1>(), c.arg<2>()); }
@@ -73,7 +73,7 @@ POINTWISE(LeakyRelu);
 
 // prelu with the weight broadcast to the input
 struct PreluBackward : Ternary<PreluBackward> {
-    SIG("_prelu_backward(Operand grad_output, Operand self, Operand weight) -> Tensor");
+    SIG("_prelu_backward(Tensor grad_output, Tensor self, Tensor weight) -> Tensor");
     DOC("Gradient of prelu with respect to its input.");
     FORMS(FUNCTION);
     static constexpr uint32_t kDtypes = kFloats;
@@ -85,7 +85,7 @@ struct PreluBackward : Ternary<PreluBackward> {
 };
 POINTWISE(PreluBackward);
 struct Prelu : Binary<Prelu> {
-    SIG("_prelu_kernel(Operand self, Operand weight) -> Tensor");
+    SIG("_prelu_kernel(Tensor self, Tensor weight) -> Tensor");
     DOC("self where positive, else weight * self.");
     FORMS(FUNCTION);
     static constexpr uint32_t kDtypes = kFloats;
@@ -99,7 +99,7 @@ POINTWISE(Prelu);
 // ---------------------------------------------------------------- exponential units
 // scale * (x > 0 ? x : alpha * (exp(input_scale * x) - 1)): elu, selu and celu
 struct EluBackward : ActivationGrad<EluBackward, Scalar, Scalar, Scalar> {
-    SIG("elu_backward(Operand grad_output, Operand self, Scalar alpha, Scalar scale, Scalar input_scale) -> Tensor");
+    SIG("elu_backward(Tensor grad_output, Tensor self, Scalar alpha, Scalar scale, Scalar input_scale) -> Tensor");
     DOC("Gradient of elu with respect to its input.");
     template <class V> RL_F V f(V g, V x, const auto* p) {
         return where(x > V(0), V(g * V(p[1])), V(g * V(p[0] * p[1] * p[2]) * m::exp(V(x * V(p[2])))));
@@ -122,7 +122,7 @@ POINTWISE(Elu);
 
 // ---------------------------------------------------------------- smooth gates
 struct SiluBackward : ActivationGrad<SiluBackward> {
-    SIG("silu_backward(Operand grad_output, Operand self) -> Tensor");
+    SIG("silu_backward(Tensor grad_output, Tensor self) -> Tensor");
     DOC("Gradient of silu.");
     template <class V> RL_F V f(V g, V x) {
         V s = m::sigmoid(x);
@@ -173,7 +173,7 @@ template <class V> RL_F V normal_cdf(V x) {
 
 // Gaussian error linear unit (Hendrycks and Gimpel, 2016): x times the normal distribution function, or its tanh form.
 struct GeluBackward : ActivationGrad<GeluBackward> {
-    SIG("_gelu_backward(Operand grad_output, Operand self) -> Tensor");
+    SIG("_gelu_backward(Tensor grad_output, Tensor self) -> Tensor");
     DOC("Gradient of gelu.");
     template <class V> RL_F V f(V g, V x) {
         V cdf = normal_cdf(x);
@@ -196,7 +196,7 @@ struct Gelu : Activation<Gelu> {
 POINTWISE(Gelu);
 
 struct GeluTanhBackward : ActivationGrad<GeluTanhBackward> {
-    SIG("_gelu_tanh_backward(Operand grad_output, Operand self) -> Tensor");
+    SIG("_gelu_tanh_backward(Tensor grad_output, Tensor self) -> Tensor");
     DOC("Gradient of gelu's tanh form.");
     static constexpr double k = 0.79788456080286535588, c3 = 0.044715;
     template <class V> RL_F V f(V g, V x) {
@@ -221,7 +221,7 @@ struct GeluTanh : Activation<GeluTanh> {
 POINTWISE(GeluTanh);
 
 struct SoftplusBackward : ActivationGrad<SoftplusBackward, Scalar, Scalar> {
-    SIG("softplus_backward(Operand grad_output, Operand self, Scalar beta, Scalar threshold) -> Tensor");
+    SIG("softplus_backward(Tensor grad_output, Tensor self, Scalar beta, Scalar threshold) -> Tensor");
     DOC("Gradient of softplus.");
     template <class V> RL_F V f(V g, V x, const auto* p) {
         V z = V(x * V(p[0]));
@@ -275,7 +275,7 @@ POINTWISE(Softsign);
 // ---------------------------------------------------------------- piecewise linear
 // The gradient passes strictly between two bounds, scaled: hardtanh, hardsigmoid
 struct BandBackward : ActivationGrad<BandBackward, Scalar, Scalar, Scalar> {
-    SIG("_band_backward(Operand grad_output, Operand self, Scalar low, Scalar high, Scalar scale) -> Tensor");
+    SIG("_band_backward(Tensor grad_output, Tensor self, Scalar low, Scalar high, Scalar scale) -> Tensor");
     DOC("grad_output * scale where low < self < high, else 0.");
     template <class V> RL_F V f(V g, V x, const auto* p) { return where((x > V(p[0])) & (x < V(p[1])), V(g * V(p[2])), V(0)); }
     static Tensor dself(Ctx& c, const Tensor& g) { return call<BandBackward>(g, c.in<1>(), c.arg<2>(), c.arg<3>(), c.arg<4>()); }
@@ -316,7 +316,7 @@ POINTWISE(Hardswish);
 
 // The gradient vanishes within -lambda .. lambda
 struct ShrinkBackward : ActivationGrad<ShrinkBackward, Scalar> {
-    SIG("_shrink_backward(Operand grad_output, Operand self, Scalar lambd) -> Tensor");
+    SIG("_shrink_backward(Tensor grad_output, Tensor self, Scalar lambd) -> Tensor");
     DOC("grad_output where |self| > lambd, else 0.");
     template <class V> RL_F V f(V g, V x, const auto* p) { return where((x >= V(-p[0])) & (x <= V(p[0])), V(0), g); }
     static Tensor dself(Ctx& c, const Tensor& g) { return call<ShrinkBackward>(g, c.in<1>(), c.arg<2>()); }

@@ -17,7 +17,7 @@ template <class O, class... P> struct DifferenceLoss : Binary<O, P...> {
 
 // scale * g * (input - target): the gradient of the squared error, in one pass
 struct SquaredErrorGrad : Ternary<SquaredErrorGrad, Scalar> {
-    SIG("_squared_error_backward(Operand grad_output, Operand input, Operand target, Scalar scale) -> Tensor");
+    SIG("_squared_error_backward(Tensor grad_output, Tensor input, Tensor target, Scalar scale) -> Tensor");
     DOC("scale * grad_output * (input - target).");
     FORMS(FUNCTION);
     static constexpr uint32_t kDtypes = kFloats | kComplexes;
@@ -30,7 +30,7 @@ struct SquaredErrorGrad : Ternary<SquaredErrorGrad, Scalar> {
 POINTWISE(SquaredErrorGrad);
 
 struct SmoothL1 : DifferenceLoss<SmoothL1, Scalar> {
-    SIG("_smooth_l1(Operand input, Operand target, Scalar beta) -> Tensor");
+    SIG("_smooth_l1(Tensor input, Tensor target, Scalar beta) -> Tensor");
     DOC("(x - y)^2 / (2 beta) where |x - y| < beta, else |x - y| - beta / 2 (Girshick, 2015).");
     static constexpr uint32_t kDtypes = kFloats;
     template <class V> RL_F V f(V x, V y, const auto* p) {
@@ -46,7 +46,7 @@ struct SmoothL1 : DifferenceLoss<SmoothL1, Scalar> {
 POINTWISE(SmoothL1);
 
 struct Huber : DifferenceLoss<Huber, Scalar> {
-    SIG("_huber(Operand input, Operand target, Scalar delta) -> Tensor");
+    SIG("_huber(Tensor input, Tensor target, Scalar delta) -> Tensor");
     DOC("(x - y)^2 / 2 where |x - y| < delta, else delta (|x - y| - delta / 2) (Huber, 1964).");
     static constexpr uint32_t kDtypes = kFloats;
     template <class V> RL_F V f(V x, V y, const auto* p) {
@@ -61,7 +61,7 @@ struct Huber : DifferenceLoss<Huber, Scalar> {
 POINTWISE(Huber);
 
 struct BinaryCrossEntropy : Binary<BinaryCrossEntropy> {
-    SIG("_binary_cross_entropy(Operand input, Operand target) -> Tensor");
+    SIG("_binary_cross_entropy(Tensor input, Tensor target) -> Tensor");
     DOC("-(y log x + (1 - y) log(1 - x)), logarithms at least -100.");
     FORMS(FUNCTION);
     static constexpr uint32_t kDtypes = kFloats;
@@ -84,7 +84,7 @@ struct BinaryCrossEntropy : Binary<BinaryCrossEntropy> {
 POINTWISE(BinaryCrossEntropy);
 
 struct LogitsGrad : Binary<LogitsGrad> {
-    SIG("_sigmoid_minus(Operand input, Operand target) -> Tensor");
+    SIG("_sigmoid_minus(Tensor input, Tensor target) -> Tensor");
     DOC("sigmoid(input) - target.");
     FORMS(FUNCTION);
     static constexpr uint32_t kDtypes = kFloats;
@@ -98,7 +98,7 @@ struct LogitsGrad : Binary<LogitsGrad> {
 };
 POINTWISE(LogitsGrad);
 struct BinaryCrossEntropyLogits : Binary<BinaryCrossEntropyLogits> {
-    SIG("_binary_cross_entropy_logits(Operand input, Operand target) -> Tensor");
+    SIG("_binary_cross_entropy_logits(Tensor input, Tensor target) -> Tensor");
     DOC("Binary cross entropy of sigmoid(input), without overflow.");
     FORMS(FUNCTION);
     static constexpr uint32_t kDtypes = kFloats;

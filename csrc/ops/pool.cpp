@@ -48,6 +48,9 @@ int64_t positions(int64_t size, int64_t kernel, int64_t stride, int64_t padding,
 }
 
 Dims output_positions(const Tensor& input, const PoolOptions& o) {
+    check(o.n >= 1 && o.n <= 3 && o.stride.size() == o.n && o.padding.size() == o.n && o.dilation.size() == o.n, o.op, ": expected kernel_size, stride, padding and dilation for 1 to 3 dimensions, got ", o.kernel, ", ", o.stride, ", ", o.padding, " and ", o.dilation);
+    check_options(o);
+    check_input(input, o.n, o.op);
     Dims r;
     const Dims& s = input.sizes();
     Ints spatial = Ints(s).subspan(s.size() - o.n);
@@ -81,7 +84,7 @@ Dims with_positions(const Dims& input, const Dims& output) {
 
 // The sizes of the last n dimensions of a gradient, which must agree with the input in the others.
 Dims positions_of(const Dims& gradient, const Dims& input, size_t n) {
-    check(n <= input.size() && n >= 1 && gradient.size() == input.size() && Dims(Ints(gradient).first(input.size() - n)) == Dims(Ints(input).first(input.size() - n)),
+    check(n < input.size() && n >= 1 && n <= 3 && gradient.size() == input.size() && Dims(Ints(gradient).first(input.size() - n)) == Dims(Ints(input).first(input.size() - n)),
           "pooling: a gradient of shape ", gradient, " does not fit an input of shape ", input);
     return Dims(Ints(gradient).subspan(gradient.size() - n));
 }
@@ -238,7 +241,7 @@ struct MaxPoolBackward : Op<MaxPoolBackward> {
         if (g.is_meta()) return empty_meta(input, g.dtype());
         size_t k = size_t(n);
         positions_of(g.sizes(), input, k);
-        check(indices.sizes() == g.sizes(), "_max_pool_backward: indices of shape ", indices.sizes(), " for a gradient of shape ", g.sizes());
+        check(indices.sizes() == g.sizes() && indices.dtype() == DType::Int64, "_max_pool_backward: indices of shape ", indices.sizes(), " and dtype ", name(indices.dtype()), " for a gradient of shape ", g.sizes());
         Image at = pool_image(indices, k);
         Tensor y = in_layout(g, at, k), r = pool_result(input, g.dtype(), at);
         if (y.numel() == 0) {
@@ -294,11 +297,19 @@ static bool recorded(const Tensor& t) { return tls.modes || t->wrapper || (tls.g
 
 std::pair<Tensor, Tensor> max_pool(const Tensor& input, PoolOptions o, bool indices) {
     o.expand();
-    check_options(o);
-    check_input(input, o.n, o.op);
     bool keep = recorded(input);
     auto [r, at] = call<MaxPool>(input, o.kernel, o.stride, o.padding, o.dilation, o.ceil_mode, indices || keep);
     return {keep ? call<PooledMaximum>(input, r, at, int64_t(o.n)) : r, at};
+}
+
+static void check_adaptive(const Tensor& input, const Dims& output, const char* op) {
+    size_t n = output.size();
+    const Dims& s = input.sizes();
+    check(n >= 1 && n <= 3, op, "(): output_size must have 1 to 3 elements, got ", output);
+    check(s.size() == n + 1 || s.size() == n + 2, op, "(): Expected ", n + 1, "D or ", n + 2, "D tensor, but got ", s);
+    for (size_t d = s.size() - n; d < s.size(); d++)
+        check(s[d] > 0, op, "(): Expected input to have non-zero size for non-batch dimensions, but input has sizes ", s, " with dimension ", d, " being empty");
+    for (int64_t p : output) check(p >= 0, op, ": elements of output_size must be greater than or equal to 0 but received ", output);
 }
 
 struct AdaptiveMaxPool : Op<AdaptiveMaxPool> {
@@ -307,6 +318,7 @@ struct AdaptiveMaxPool : Op<AdaptiveMaxPool> {
     FORMS(FUNCTION);
     NO_GRADIENT;
     static std::tuple<Tensor, Tensor> forward(const Tensor& self, const Dims& output) {
+        check_adaptive(self, output, "adaptive_max_pool");
         Dims sizes = with_positions(self.sizes(), output);
         if (self.is_meta()) return {empty_meta(sizes, self.dtype()), empty_meta(sizes, DType::Int64)};
         dispatch_floats("adaptive_max_pool2d", self.dtype(), [](auto) {});
@@ -315,15 +327,6 @@ struct AdaptiveMaxPool : Op<AdaptiveMaxPool> {
     }
 };
 OP(AdaptiveMaxPool);
-
-static void check_adaptive(const Tensor& input, const Dims& output, const char* op) {
-    size_t n = output.size();
-    const Dims& s = input.sizes();
-    check(s.size() == n + 1 || s.size() == n + 2, op, "(): Expected ", n + 1, "D or ", n + 2, "D tensor, but got ", s);
-    for (size_t d = s.size() - n; d < s.size(); d++)
-        check(s[d] > 0, op, "(): Expected input to have non-zero size for non-batch dimensions, but input has sizes ", s, " with dimension ", d, " being empty");
-    for (int64_t p : output) check(p >= 0, op, ": elements of output_size must be greater than or equal to 0 but received ", output);
-}
 
 std::pair<Tensor, Tensor> adaptive_max_pool(const Tensor& input, const Dims& output, const char* op) {
     check_adaptive(input, output, op);
@@ -363,6 +366,7 @@ struct AveragePoolBackward : Op<AveragePoolBackward> {
         if (g.is_meta()) return empty_meta(input, g.dtype());
         PoolOptions o = AveragePool::options(kernel, stride, padding, ceil_mode);
         Dims positions = positions_of(g.sizes(), input, o.n);
+        check(positions == output_positions(self, o), "_average_pool_backward: a gradient of shape ", g.sizes(), " does not fit an input of shape ", input);
         return average_gradient(g, AveragePool::shape(input, positions, o, include_pad, divisor), input, o.n, AveragePool::kernel_name(o.n));
     }
     static Grads backward(Ctx& c, const Tensor& g) { return {call<AveragePool>(g, c.arg<2>(), c.arg<3>(), c.arg<4>(), c.arg<5>(), c.arg<6>(), c.arg<7>()), Tensor()}; }
@@ -375,8 +379,6 @@ OP(AveragePoolBackward);
 
 Tensor average_pool(const Tensor& input, PoolOptions o, bool count_include_pad, const OptInt& divisor) {
     o.expand();
-    check_options(o);
-    check_input(input, o.n, o.op);
     check(!divisor || *divisor != 0, "divisor must be not zero (", o.op, ")");
     return call<AveragePool>(input, o.kernel, o.stride, o.padding, o.ceil_mode, count_include_pad, divisor.value_or(0));
 }
@@ -387,6 +389,7 @@ struct AdaptiveAveragePool : Op<AdaptiveAveragePool> {
     FORMS(FUNCTION);
     using Saves = Save<In<0>>;
     static Tensor forward(const Tensor& self, const Dims& output) {
+        check_adaptive(self, output, "adaptive_avg_pool");
         Dims sizes = with_positions(self.sizes(), output);
         if (self.is_meta()) return empty_meta(sizes, self.dtype());
         return average_values(self, pool_shape(self.sizes(), output, output.size()), sizes, output.size(), "adaptive_avg_pool2d");

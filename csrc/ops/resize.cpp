@@ -164,6 +164,8 @@ template <class T> void resample_transposed(const Taps& t, const Lines& l, int64
 
 // Applies the taps (or their transpose) along dimension d; float and double.
 Tensor apply_taps(const Tensor& self, int64_t d, int64_t size, int64_t kernel, bool align, double scale, bool transposed) {
+    check(kernel >= 0 && kernel <= int64_t(Kernel::CubicSmooth) && std::isfinite(scale) && scale >= 0, "_interpolate: kernel ", kernel, " and scale ", scale);
+    check(self.dtype() == DType::Float32 || self.dtype() == DType::Float64, Err::NotImplemented, "\"_interpolate\" not implemented for '", title(self.dtype()), "'");
     check(d >= 0 && d < self.dim() && size >= 0 && self.sizes()[size_t(d)] > 0, "_interpolate: no dimension ", d, " of ", self.sizes(), " to resize to ", size);
     Dims sizes = self.sizes();
     int64_t have = sizes[size_t(d)];
@@ -172,6 +174,10 @@ Tensor apply_taps(const Tensor& self, int64_t d, int64_t size, int64_t kernel, b
     bool last = x.layout == cpu::Layout::ChannelsLast;
     Tensor r = empty_image(sizes, self.dtype(), self.device(), last);
     if (r.is_meta()) return r;
+    if (r.numel() == 0 || self.numel() == 0) {
+        fill_raw(r, 0);
+        return r;
+    }
     int64_t in = transposed ? size : have, out = transposed ? have : size;
     Taps taps = make_taps(Kernel(kernel), in, out, align, scale);
     Lines lines(sizes, d, last);

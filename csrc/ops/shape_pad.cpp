@@ -134,16 +134,35 @@ static Tensor pad_indices(const std::string& mode, int64_t n, int64_t before, in
     return r;
 }
 
+static void check_amount(const Tensor& t, const std::string& mode, int64_t d, int64_t before, int64_t behind, int64_t k) {
+    int64_t n = t.sizes()[d];
+    if (mode == "reflect") check(before < n && behind < n, "Argument #", 4 + 2 * k, ": Padding size should be less than the corresponding input dimension, but got: padding (", before, ", ", behind, ") at dimension ", d, " of input ", t.sizes());
+    if (mode == "circular") check(before <= n && behind <= n, "Padding value causes wrapping around more than once.");
+    check(before + n + behind >= (mode == "circular" ? 0 : 1), mode == "circular" ? "Negative padding value is resulting in an empty dimension" : "pad: the input is too small", " (padding (", before, ", ", behind, ") at dimension ", d, " of input ", t.sizes(), ")");
+}
+static void check_padding(const Tensor& self, const Dims& pad, const std::string& mode) {
+    int64_t spatial = int64_t(pad.size()) / 2;
+    check(spatial >= 1 && spatial <= 3 && (self.dim() == spatial + 1 || self.dim() == spatial + 2), Err::NotImplemented, "Padding size ", pad.size(), " is not supported for ", self.dim(), "D input tensor.");
+    for (int64_t d = self.dim() == spatial + 1 ? 0 : 1; d < self.dim(); d++)
+        check(self.sizes()[d] != 0, "Expected ", spatial + 1, "D or ", spatial + 2, "D tensor with possibly 0 batch size and other non-zero dimensions for input, but got: ", self.sizes(), " (pad, mode ", mode, ")");
+    for (int64_t k = 0; k < spatial; k++) check_amount(self, mode, self.dim() - 1 - k, pad[2 * k], pad[2 * k + 1], k);
+}
+
 // Reflection and replication; the gradient goes back to the places that values came from.
 struct PadEdge : Op<PadEdge> {
     SIG("_pad_edge(Tensor self, int[] pad, str mode) -> Tensor");
     DOC("The last dimensions padded with values of self.");
     FORMS(FUNCTION);
     using Saves = Save<In<0>>;
-    static Tensor forward(const Tensor& self, const Dims& pad, const std::string& mode) {
+    static Dims padded_sizes(const Tensor& self, const Dims& pad, const std::string& mode) {
+        check((mode == "reflect" || mode == "replicate") && pad.size() % 2 == 0, "_pad_edge: mode ", mode, ", padding ", pad);
+        check_padding(self, pad, mode);
         Dims sizes = self.sizes();
         for (size_t k = 0; k < pad.size() / 2; k++) sizes[self.dim() - 1 - int64_t(k)] += pad[2 * k] + pad[2 * k + 1];
-        Tensor r = empty(sizes, self.dtype(), self.device());
+        return sizes;
+    }
+    static Tensor forward(const Tensor& self, const Dims& pad, const std::string& mode) {
+        Tensor r = empty(padded_sizes(self, pad, mode), self.dtype(), self.device());
         if (!r.is_meta() && r.numel()) pad_into(r, self, pad, mode, Scalar(0));
         return r;
     }
@@ -152,6 +171,8 @@ struct PadEdge : Op<PadEdge> {
         DOC("Gradient of _pad_edge.");
         FORMS(FUNCTION);
         static Tensor forward(const Tensor& g, const Tensor& self, const Dims& pad, const std::string& mode) {
+            Dims expected = padded_sizes(self, pad, mode);
+            check(g.sizes() == expected, "_pad_edge_backward: a gradient of shape ", g.sizes(), " where ", expected, " is expected");
             NoGrad guard;
             Tensor r = g;
             for (size_t k = pad.size() / 2; k-- > 0;) {
@@ -186,22 +207,12 @@ struct PadMode : Composite<PadMode> {
         if (mode == "constant") return call<ConstantPad>(self, pad, Scalar(value.value_or(0)));
         check(!value || *value == 0, "Padding mode \"", mode, "\" doesn't take in value argument");
         check(mode == "reflect" || mode == "replicate" || mode == "circular", Err::NotImplemented, "Unrecognised padding mode ", mode);
-        int64_t spatial = int64_t(pad.size()) / 2;
-        check(spatial >= 1 && spatial <= 3 && (self.dim() == spatial + 1 || self.dim() == spatial + 2), Err::NotImplemented, "Padding size ", pad.size(), " is not supported for ", self.dim(), "D input tensor.");
-        for (int64_t d = self.dim() == spatial + 1 ? 0 : 1; d < self.dim(); d++)
-            check(self.sizes()[d] != 0, "Expected ", spatial + 1, "D or ", spatial + 2, "D tensor with possibly 0 batch size and other non-zero dimensions for input, but got: ", self.sizes(), " (pad, mode ", mode, ")");
-        for (int64_t k = 0; k < spatial; k++) check_amount(self, mode, self.dim() - 1 - k, pad[2 * k], pad[2 * k + 1], k);
         if (mode != "circular") return call<PadEdge>(self, pad, mode);
+        check_padding(self, pad, mode);
         Tensor r = self;
-        for (int64_t k = 0; k < spatial; k++)
+        for (int64_t k = 0; k < int64_t(pad.size()) / 2; k++)
             if (pad[2 * k] || pad[2 * k + 1]) r = index_select(r, r.dim() - 1 - k, pad_indices(mode, self.sizes()[r.dim() - 1 - k], pad[2 * k], pad[2 * k + 1]));
         return r.is(self) ? clone(self) : r;
-    }
-    static void check_amount(const Tensor& t, const std::string& mode, int64_t d, int64_t before, int64_t behind, int64_t k) {
-        int64_t n = t.sizes()[d];
-        if (mode == "reflect") check(before < n && behind < n, "Argument #", 4 + 2 * k, ": Padding size should be less than the corresponding input dimension, but got: padding (", before, ", ", behind, ") at dimension ", d, " of input ", t.sizes());
-        if (mode == "circular") check(before <= n && behind <= n, "Padding value causes wrapping around more than once.");
-        check(before + n + behind >= (mode == "circular" ? 0 : 1), mode == "circular" ? "Negative padding value is resulting in an empty dimension" : "pad: the input is too small", " (padding (", before, ", ", behind, ") at dimension ", d, " of input ", t.sizes(), ")");
     }
 };
 OP(PadMode);

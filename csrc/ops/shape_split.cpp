@@ -180,6 +180,7 @@ struct TensorSplitTensor : Composite<TensorSplitTensor> {
         check_splittable(self);
         check(which.dtype() == DType::Int64, "tensor_split expected tensor_indices_or_sections to have dtype of long, but got ", title(which.dtype()));
         check(which.dim() <= 1, "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor, but got a tensor with ", which.dim(), " dims");
+        check(!which.is_meta() && !which->wrapper, "tensor_split requires tensor_indices_or_sections to be on cpu, where its values are, but it's on ", which.is_meta() ? "meta" : "a level of vmap");
         if (which.dim() == 0) return split_evenly(self, item(which).to<int64_t>(), dim);
         Dims at;
         for (int64_t i = 0; i < which.numel(); i++) at.push_back(which.data<int64_t>()[i * which.strides()[0]]);
