@@ -406,14 +406,15 @@ Tensor resolve(const Tensor& t) {
     copy_raw(r, plain);
     dispatch(t.dtype(), [&](auto tag) {
         using T = typename decltype(tag)::type;
-        if constexpr (!std::is_same_v<T, bool> && !is_small_float_v<T> && !std::is_same_v<T, ComplexHalf>) {
+        if constexpr (!std::is_same_v<T, bool>) {
+            using W = std::conditional_t<std::is_same_v<T, ComplexHalf>, c64, std::conditional_t<is_small_float_v<T>, float, T>>;  // in which it is negated
             T* p = r.data<T>();
             int64_t n = r.numel();
-            if constexpr (is_complex_v<T>)
+            if constexpr (is_complex_v<W>)
                 if (t->conj)
-                    for (int64_t i = 0; i < n; i++) p[i] = std::conj(p[i]);
+                    for (int64_t i = 0; i < n; i++) p[i] = T(std::conj(W(p[i])));
             if (t->neg)
-                for (int64_t i = 0; i < n; i++) p[i] = T(-p[i]);
+                for (int64_t i = 0; i < n; i++) p[i] = T(-W(p[i]));
         }
     });
     return r;

@@ -142,7 +142,7 @@ struct IndexFill : Op<IndexFill> {
     static void into(const Tensor& r, bool, const Tensor&, int64_t dim, const Tensor& index, const Operand& value) {
         int64_t d = wrap_dim(dim, r.dim());
         check(index.dtype() == DType::Int64, Err::Index, "index_fill_(): Expected dtype int64 for index.");
-        check(index.dim() <= 1, Err::Index, "Index has to be a vector/scalar");
+        check(index.dim() <= 1, "Index has to be a vector/scalar");
         check(!value.tensor || value.tensor->dim() == 0, "index_fill_ only supports a 0-dimensional value tensor, but got tensor with ", value.tensor ? value.tensor->dim() : 0, " dimension(s).");
         bool complex = value.tensor ? value.tensor->is_complex() : value.scalar.is_complex();
         check(!complex || r.is_complex(), "index_fill_(): Converting complex ", value.tensor ? "value" : "Scalar", " to non-complex type is not supported");

@@ -127,7 +127,6 @@ struct Equal : Op<Equal> {
     DOC("Whether the two have the same sizes and elements.");
     NO_GRADIENT;
     static bool forward(const Tensor& self, const Tensor& other) {
-        check(self.dtype() == other.dtype(), "Expected object of data type ", name(self.dtype()), " but got data type ", name(other.dtype()), " for argument 'other' in call to equal");
         return same(self.sizes(), other.sizes()) && all_true("equal", eq(self, other));
     }
 };

@@ -78,7 +78,7 @@ struct BinaryCrossEntropy : Binary<BinaryCrossEntropy> {
     }
     static Tensor dother(Ctx& c, const Tensor& g) {
         Tensor x = c.in<0>();
-        return g * (clamp(log(1 - x), Scalar(-100.0), {}) - clamp(log(x), Scalar(-100.0), {}));
+        return g * (log(1 - x) - log(x));
     }
 };
 POINTWISE(BinaryCrossEntropy);
@@ -150,6 +150,14 @@ static bool fusible(const Tensor& x, const Tensor& y, const Tensor& weight, Redu
     return r != Reduction::None && !weight && is_floating(x.dtype()) && x.dtype() == y.dtype() && x.sizes() == y.sizes();
 }
 
+// Of one shape, before their types are promoted: a 0-dim tensor counts as much as the other.
+static std::pair<Tensor, Tensor> spread(const char* op, const Tensor& x, const Tensor& y) {
+    warn_sizes(op, x, y);
+    if (x.sizes() == y.sizes()) return {x, y};
+    Dims sizes = broadcast(x.sizes(), y.sizes());
+    return {expand(x, sizes), expand(y, sizes)};
+}
+
 static Tensor weighted(const Tensor& loss, const Tensor& weight) { return weight ? mul(loss, weight) : loss; }
 
 struct MseLoss : Composite<MseLoss> {
@@ -160,8 +168,8 @@ struct MseLoss : Composite<MseLoss> {
         Reduction r = reduction_of("mse_loss", text, average, reduce);
         check(is_floating(promote(x.dtype(), y.dtype())), Err::NotImplemented, "\"mse_cpu\" not implemented for '", title(promote(x.dtype(), y.dtype())), "'");
         if (fusible(x, y, weight, r)) return call<MseReduced>(x, y, int64_t(r));
-        warn_sizes("mse_loss", x, y);
-        Tensor loss = square(sub(x, y));
+        auto [a, b] = spread("mse_loss", x, y);
+        Tensor loss = square(sub(a, b));
         if (!weight || r != Reduction::Mean) return reduce_loss(weighted(loss, weight), r);
         return div(sum(weighted(loss, weight)), sum(expand(weight, loss.sizes())));
     }
@@ -175,8 +183,8 @@ struct L1Loss : Composite<L1Loss> {
     static Tensor forward(const Tensor& x, const Tensor& y, const OptBool& average, const OptBool& reduce, const std::string& text, const Tensor& weight) {
         Reduction r = reduction_of("l1_loss", text, average, reduce);
         if (fusible(x, y, weight, r)) return call<L1Reduced>(x, y, int64_t(r));
-        warn_sizes("l1_loss", x, y);
-        Tensor loss = abs(sub(x, y));
+        auto [a, b] = spread("l1_loss", x, y);
+        Tensor loss = abs(sub(a, b));
         if (!weight || r != Reduction::Mean) return reduce_loss(weighted(loss, weight), r);
         return div(sum(weighted(loss, weight)), sum(expand(weight, loss.sizes())));
     }
@@ -190,8 +198,8 @@ struct SmoothL1Loss : Composite<SmoothL1Loss> {
     static Tensor forward(const Tensor& x, const Tensor& y, const OptBool& average, const OptBool& reduce, const std::string& text, double beta) {
         Reduction r = reduction_of("smooth_l1_loss", text, average, reduce);
         check(beta >= 0, "smooth_l1_loss does not support negative values for beta.");
-        warn_sizes("smooth_l1_loss", x, y);
-        return reduce_loss(beta == 0 ? abs(sub(x, y)) : call<SmoothL1>(x, y, Scalar(beta)), r);
+        auto [a, b] = spread("smooth_l1_loss", x, y);
+        return reduce_loss(beta == 0 ? abs(sub(a, b)) : call<SmoothL1>(a, b, Scalar(beta)), r);
     }
 };
 OP(SmoothL1Loss);
@@ -203,8 +211,8 @@ struct HuberLoss : Composite<HuberLoss> {
     static Tensor forward(const Tensor& x, const Tensor& y, const std::string& text, double delta, const Tensor& weight) {
         Reduction r = reduction_of("huber_loss", text, {}, {});
         check(delta > 0, "huber_loss does not support non-positive values for delta.");
-        warn_sizes("huber_loss", x, y);
-        Tensor loss = call<Huber>(x, y, Scalar(delta));
+        auto [a, b] = spread("huber_loss", x, y);
+        Tensor loss = call<Huber>(a, b, Scalar(delta));
         if (!weight || r != Reduction::Mean) return reduce_loss(weighted(loss, weight), r);
         return div(sum(weighted(loss, weight)), sum(expand(weight, loss.sizes())));
     }

@@ -10,7 +10,7 @@ using namespace cpu::m;
 struct ExtremumRules {
     static constexpr uint32_t kDtypes = kAllTypes & ~kComplexes;
     static void check_real(const char* name, DType common) { check(!is_complex(common), name, " not implemented for complex tensors."); }
-    static Tensor share(const Tensor& g, const Tensor& wins, const Tensor& ties);
+    static Tensor share(const Tensor& g, const Tensor& loses, const Tensor& ties);  // a NaN neither loses nor ties
 };
 #define EXTREMUM(Struct, NAME, TEXT, formula, wins, loses)                                                      \
     struct Struct : ExtremumRules, Binary<Struct> {                                                             \
@@ -21,8 +21,8 @@ struct ExtremumRules {
         using Saves = Save<In<0>, In<1>>;                                                                       \
         template <class V> RL_F V f(V a, V b) { return formula(a, b); }                                         \
         static void validate(const Operand*, DType common, const Scalar*) { check_real(NAME, common); }         \
-        DSELF(share(g, wins(c.in<0>(), held<1>(c)), eq(c.in<0>(), held<1>(c))));                                \
-        DOTHER(share(g, loses(c.in<0>(), held<1>(c)), eq(c.in<0>(), held<1>(c))));                              \
+        DSELF(share(g, loses(c.in<0>(), held<1>(c)), eq(c.in<0>(), held<1>(c))));                               \
+        DOTHER(share(g, wins(c.in<0>(), held<1>(c)), eq(c.in<0>(), held<1>(c))));                               \
     };                                                                                                          \
     POINTWISE(Struct)
 EXTREMUM(Maximum, "maximum", "The larger of self and other; NaN where either is NaN.", maximum, gt, lt);
@@ -104,7 +104,7 @@ struct Nextafter : Binary<Nextafter> {
 POINTWISE(Nextafter);
 
 #ifndef RL_ISA
-Tensor ExtremumRules::share(const Tensor& g, const Tensor& wins, const Tensor& ties) { return mul(g, add(wins, mul(ties, 0.5))); }
+Tensor ExtremumRules::share(const Tensor& g, const Tensor& loses, const Tensor& ties) { return mul(g, sub(1, add(loses, mul(ties, 0.5)))); }
 
 static const char* const kNoBounds = "torch.clamp: At least one of 'min' or 'max' must not be None";
 struct ClampTensor : Composite<ClampTensor> {

@@ -42,7 +42,7 @@ MATH(Sinh, "sinh", "", "The hyperbolic sine.", sinh, In<0>, mul(g, conj(cosh(X))
 MATH(Cosh, "cosh", "", "The hyperbolic cosine.", cosh, In<0>, mul(g, conj(sinh(X))));
 MATH(Tanh, "tanh", "", "The hyperbolic tangent.", tanh, Out<>, call<TanhBackward>(g, c.out()));
 MATH(Asinh, "asinh", "arcsinh", "The inverse hyperbolic sine.", asinh, In<0>, mul(g, conj(rsqrt(add(SQUARED(X), 1)))));
-MATH(Acosh, "acosh", "arccosh", "The inverse hyperbolic cosine.", acosh, In<0>, mul(g, conj(mul(rsqrt(sub(X, 1)), rsqrt(add(X, 1))))));
+MATH(Acosh, "acosh", "arccosh", "The inverse hyperbolic cosine.", acosh, In<0>, mul(g, conj(X.is_complex() ? mul(rsqrt(sub(X, 1)), rsqrt(add(X, 1))) : rsqrt(sub(SQUARED(X), 1)))));
 MATH(Atanh, "atanh", "arctanh", "The inverse hyperbolic tangent.", atanh, In<0>, div(g, conj(sub(1, SQUARED(X)))));
 
 struct Sinc : Math<Sinc> {
@@ -70,7 +70,11 @@ struct Atan2 : Math2<Atan2> {
     DSELF(mul(g, div(c.in<1>(), length2(c))));
     DOTHER(mul(g, div(neg(c.in<0>()), length2(c))));
 #ifndef RL_ISA
-    static Tensor length2(Ctx& c) { return add(SQUARED(c.in<0>()), SQUARED(c.in<1>())); }
+    // infinite at the origin, where the derivatives are 0, as PyTorch's
+    static Tensor length2(Ctx& c) {
+        Tensor l = add(SQUARED(c.in<0>()), SQUARED(c.in<1>()));
+        return masked_fill(l, eq(l, 0), Scalar(HUGE_VAL));
+    }
 #endif
 };
 POINTWISE(Atan2);

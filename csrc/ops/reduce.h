@@ -223,6 +223,8 @@ template <class F> void each_lane(const Lanes& l, F&& f) {
 
 // What max along dim, sort, median and their like have in common: the gradient of values goes to the elements at indices.
 using ValuesIndices = std::tuple<Tensor, Tensor>;
+// The gradient of one element of all, shared by those that equal it.
+Tensor share_over_all(const Tensor& g, const Tensor& in, const Tensor& out);
 Tensor selection_gradient(const Tensor& g, const Dims& sizes, int64_t dim, bool keepdim, const Tensor& indices);
 
 // NaN is larger than everything else, as in PyTorch's orders.

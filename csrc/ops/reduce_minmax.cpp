@@ -53,6 +53,11 @@ static Tensor share_evenly(const Tensor& g, const Tensor& in, const Tensor& out,
     return restore_dims(g, dims, in.dim(), keepdim) * (hit / count);
 }
 
+Tensor share_over_all(const Tensor& g, const Tensor& in, const Tensor& out) {
+    Tensor hit = to(add(eq(in, out), logical_and(isnan(in), isnan(out))), g.dtype());  // of bools: or
+    return g * (hit / sum(hit));
+}
+
 struct Amax : Op<Amax> {
     SIG("amax(Tensor self, int[1] dim=[], bool keepdim=False, *, Tensor? out=None) -> Tensor");
     DOC("Largest element over dim, or of all; equal ones share the gradient.");
@@ -91,7 +96,7 @@ struct MaxAll : Op<MaxAll> {
         check_reducible("max", self, {}, false);
         return extreme<true>("max", "max_all", self, reduced_dims({}, self.dim()), false);
     }
-    static Grads backward(Ctx& c, const Tensor& g) { return {share_evenly(g, c.in<0>(), c.out(), {}, false)}; }
+    static Grads backward(Ctx& c, const Tensor& g) { return {share_over_all(g, c.in<0>(), c.out())}; }
 };
 OP(MaxAll);
 
@@ -105,7 +110,7 @@ struct MinAll : Op<MinAll> {
         check_reducible("min", self, {}, false);
         return extreme<false>("min", "min_all", self, reduced_dims({}, self.dim()), false);
     }
-    static Grads backward(Ctx& c, const Tensor& g) { return {share_evenly(g, c.in<0>(), c.out(), {}, false)}; }
+    static Grads backward(Ctx& c, const Tensor& g) { return {share_over_all(g, c.in<0>(), c.out())}; }
 };
 OP(MinAll);
 

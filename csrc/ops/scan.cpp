@@ -303,7 +303,7 @@ static Tensor no_strips(const Tensor& y, int64_t dim, bool keep) {
     Dims s = y.sizes();
     if (keep) s[dim] = 0;
     else s.erase(dim);
-    return zeros(s, is_inexact(y.dtype()) ? y.dtype() : default_dtype(), y.device());
+    return zeros(s, y.dtype(), y.device());
 }
 
 template <bool Cumulative> static Tensor trapezoid_x(const char* op, const Tensor& y, const Tensor& x, int64_t dim) {

@@ -114,7 +114,8 @@ struct UnsafeChunk : Composite<UnsafeChunk> {
         check(self.dim() > 0, "chunk expects at least a 1-dimensional tensor");
         check(chunks > 0, "chunk expects `chunks` to be greater than 0, got: ", chunks);
         int64_t n = self.size(dim);
-        return call<UnsafeSplit>(self, std::max<int64_t>((n + chunks - 1) / chunks, n == 0), dim);
+        if (n == 0) return call<SplitWithSizes>(self, Dims(size_t(chunks), 0), dim);
+        return call<UnsafeSplit>(self, (n + chunks - 1) / chunks, dim);
     }
 };
 struct UnsafeSplitSizes : Composite<UnsafeSplitSizes> {

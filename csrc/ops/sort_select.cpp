@@ -143,13 +143,15 @@ static ValuesIndices median_dim(const char* op, const Tensor& self, int64_t dim,
     check_reducible(op, self, {dim}, true);
     return pick_rows(self, dim, keepdim, [=](auto* x, int64_t n, auto& items) { return median_of(x, n, skip_nan, items); });
 }
-template <class O> static Tensor median_all(const Tensor& self) {
+static Tensor median_all(const Tensor& self, bool skip_nan) {
     check_ordered("median_cpu", self, false);
     if (self.numel() == 0) {  // NaN, converted
         Scalar none = is_floating(self.dtype()) ? Scalar(std::nan("")) : Scalar(self.dtype() == DType::Int64 ? INT64_MIN : self.dtype() == DType::Int32 ? int64_t(INT32_MIN) : 0);
         return full(Ints(), none, self.dtype(), self.device());
     }
-    return std::get<0>(call<O>(self.dim() == 1 ? self : reshape(self, {-1}), int64_t(0), false));
+    if (self.is_meta()) return empty(Dims(), self.dtype(), self.device());
+    Tensor flat = contiguous(self);
+    return std::get<0>(median_dim("median", alias(flat, Dims{flat.numel()}, Dims{1}, flat->offset), 0, false, skip_nan));
 }
 struct MedianDim : Op<MedianDim> {
     SIG("median.dim(Tensor self, int dim, bool keepdim=False, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");
@@ -159,10 +161,12 @@ struct MedianDim : Op<MedianDim> {
     static ValuesIndices forward(const Tensor& self, int64_t dim, bool keepdim) { return median_dim("median", self, dim, keepdim, false); }
     static Grads backward(Ctx& c, const Grads& g) { return {selection_gradient(g[0], c.sizes<0>(), c.arg<1>(), c.arg<2>(), c.out<1>())}; }
 };
-struct Median : Composite<Median> {
+struct Median : Op<Median> {
     SIG("median(Tensor self) -> Tensor");
-    DOC("The lower middle element (NaN if there is one) of all.");
-    static Tensor forward(const Tensor& self) { return median_all<MedianDim>(self); }
+    DOC("The lower middle element (NaN if there is one) of all; equal ones share the gradient.");
+    using Saves = Save<In<0>, Out<>>;
+    static Tensor forward(const Tensor& self) { return median_all(self, false); }
+    static Grads backward(Ctx& c, const Tensor& g) { return {share_over_all(g, c.in<0>(), c.out())}; }
 };
 OP(Median);
 OP(MedianDim);
@@ -174,10 +178,12 @@ struct NanmedianDim : Op<NanmedianDim> {
     static ValuesIndices forward(const Tensor& self, int64_t dim, bool keepdim) { return median_dim("nanmedian", self, dim, keepdim, true); }
     static Grads backward(Ctx& c, const Grads& g) { return {selection_gradient(g[0], c.sizes<0>(), c.arg<1>(), c.arg<2>(), c.out<1>())}; }
 };
-struct Nanmedian : Composite<Nanmedian> {
+struct Nanmedian : Op<Nanmedian> {
     SIG("nanmedian(Tensor self) -> Tensor");
-    DOC("The lower middle one of the elements that are not NaN of all.");
-    static Tensor forward(const Tensor& self) { return median_all<NanmedianDim>(self); }
+    DOC("The lower middle one of the elements that are not NaN of all; equal ones share the gradient.");
+    using Saves = Save<In<0>, Out<>>;
+    static Tensor forward(const Tensor& self) { return median_all(self, true); }
+    static Grads backward(Ctx& c, const Tensor& g) { return {share_over_all(g, c.in<0>(), c.out())}; }
 };
 OP(Nanmedian);
 OP(NanmedianDim);
