@@ -85,3 +85,23 @@ def test_histc_of_numbers_whose_range_overflows(dtype):
     largest = torch.finfo(dtype).max
     counts = torch.histc(torch.tensor([-largest / 4, 0, largest / 4], dtype=dtype), 100)
     assert counts.sum() == 3
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: torch.eye(HUGE, out=torch.ones(3)),
+        lambda: torch.ones(1, 4).unflatten(-2, [2**63 - 1, 2**63 - 1]),
+        lambda: torch.ones(1).expand(HUGE, HUGE),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:An output with one or more elements")
+def test_sizes_whose_product_overflows_are_refused(call):
+    with pytest.raises(RuntimeError, match="overflow"):
+        call()
+
+
+def test_normalization_of_no_channels_has_gradients():
+    x = torch.zeros(4, 0, requires_grad=True)
+    torch.nn.functional.batch_norm(x, torch.zeros(0), torch.ones(0)).sum().backward()
+    assert x.grad.shape == (4, 0)

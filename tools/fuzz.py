@@ -34,7 +34,7 @@ UNDEFINED = re.compile(r"^(empty.*|new_empty.*|resize.*|as_strided.*|view.*|_.*)
 DTYPES = "float32 float64 float16 bfloat16 int64 int32 int16 int8 uint8 bool complex64 complex128".split()
 FUNCTION, METHOD, INPLACE = 1, 2, 4  # the registry's forms
 LARGE = 1 << 24  # elements of a result that is not looked at
-MEMORY = 12 << 30  # what a process may map: sizes of gigabytes are refused, not tried
+MEMORY = 6 << 30  # what a process may map: sizes of gigabytes are refused, not tried
 
 # Where the answers may differ: operator, what is found, why.
 EXCUSED: list[tuple[str, str, str]] = []

@@ -309,7 +309,7 @@ static bool copy_transposed(const Geometry& g, char* dst, const char* src, int64
     constexpr int64_t band = 64;
     int64_t bands = (rows + band - 1) / band;
     bool stream = batches * rows * cols * size >= (int64_t(32) << 20);
-    cpu::parallel_for(batches * bands, std::max<int64_t>(1, kGrain / (cols * std::min(rows, band))), [&](int64_t a, int64_t b) {
+    cpu::parallel_for(batches * bands, grain_for(cols * std::min(rows, band)), [&](int64_t a, int64_t b) {
         for (int64_t i = a; i < b; i++) {
             Cursor c(outer, i / bands);
             int64_t r0 = i % bands * band, h = std::min(band, rows - r0);
@@ -342,7 +342,7 @@ static bool copy_short_rows(const Geometry& g, char* dst, DType dt, const char* 
         for (int k = 0; k < 2; k++) outer.strides[k].push_back(0);
     }
     int64_t to_next = g.strides[0][along], from_next = g.strides[1][along];
-    cpu::parallel_for(product(outer.sizes) * parts, std::max<int64_t>(1, kGrain / (row * std::min(rows, most))), [&](int64_t a, int64_t b) {
+    cpu::parallel_for(product(outer.sizes) * parts, grain_for(row * std::min(rows, most)), [&](int64_t a, int64_t b) {
         for (int64_t i = a; i < b; i++) {
             Cursor c(outer, i / parts);
             int64_t first = i % parts * most, count = std::min(most, rows - first);

@@ -27,7 +27,8 @@ Tensor resolve(const Tensor& t);     // no lazy bits; t itself where it has none
 Tensor contiguous(const Tensor& t);  // also contiguous; without history
 Tensor cast_raw(const Tensor& t, DType dtype);  // contiguous copy, or t itself where nothing is to do
 
-// For a reduction along `dims`: calls row(out_index, pointer, count, stride) ... see ops/reduce.cpp, which alone needs more.
 inline constexpr int64_t kGrain = 32768;  // elements of cheap arithmetic that are worth a second thread
+// How many rounds of a loop are, where each is `cost` of these.
+inline int64_t grain_for(int64_t cost) { return std::max<int64_t>(1, kGrain / std::max<int64_t>(cost, 1)); }
 
 }  // namespace rl

@@ -17,8 +17,10 @@ PyTypeObject* ParameterType = nullptr;
 // ---------------------------------------------------------------- sizes
 int64_t product(Ints s) {
     int64_t n = 1;
-    for (int64_t v : s) n *= v;
-    return n;
+    bool over = false, zero = false;
+    for (int64_t v : s) over |= __builtin_mul_overflow(n, v, &n), zero |= v == 0;
+    check(!over || zero, "numel: integer multiplication overflow: the product of ", s);
+    return zero ? 0 : n;
 }
 
 Dims contiguous_strides(Ints sizes) {

@@ -230,7 +230,8 @@ void resize_output(const char* op, const Tensor& out, Ints sizes) {
                                "). This behavior is deprecated, and in a future PyTorch release outputs will not be resized unless they have zero elements. You can explicitly reuse an out tensor t by resizing it, inplace, to zero elements with t.resize_(0).");
         if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) < 0) raise_python();
     }
-    int64_t need = (out->offset + product(sizes)) * itemsize(out.dtype());
+    int64_t need;
+    check(!__builtin_mul_overflow(out->offset + product(sizes), itemsize(out.dtype()), &need), "Storage size calculation overflowed with sizes=", sizes);
     if (size_t(need) > out->storage->nbytes) out->storage->resize(size_t(need));
     out.set_geometry(sizes, contiguous_strides(sizes), out->offset);
 }

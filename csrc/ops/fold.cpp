@@ -77,7 +77,7 @@ struct Im2col : Op<Im2col> {
         Tensor r = zeros(sizes, self.dtype()), x = contiguous(self);
         dispatch_fold("im2col_out_cpu", self.dtype(), [&](auto tag) {
             using T = typename decltype(tag)::type;
-            cpu::parallel_for(sizes[0] * self.sizes()[1], std::max<int64_t>(1, kGrain / (window * blocks)), [&](int64_t begin, int64_t end) {
+            cpu::parallel_for(sizes[0] * self.sizes()[1], grain_for(window * blocks), [&](int64_t begin, int64_t end) {
                 for (int64_t p = begin; p < end; p++) {
                     T* to = r.data<T>() + p * window * blocks;
                     const T* from = x.data<T>() + p * area;
@@ -109,7 +109,7 @@ struct Col2im : Op<Col2im> {
         dispatch_fold("col2im_out_cpu", self.dtype(), [&](auto tag) {
             using T = typename decltype(tag)::type;
             using A = Accumulated<T>;
-            cpu::parallel_for(sizes[0] * sizes[1], std::max<int64_t>(1, kGrain / (window * blocks)), [&](int64_t begin, int64_t end) {
+            cpu::parallel_for(sizes[0] * sizes[1], grain_for(window * blocks), [&](int64_t begin, int64_t end) {
                 std::unique_ptr<A[]> sum(new A[size_t(area)]);
                 for (int64_t p = begin; p < end; p++) {
                     std::fill(sum.get(), sum.get() + area, A(0));

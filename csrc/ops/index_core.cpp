@@ -102,7 +102,7 @@ template void read_run(Bytes16*, const Bytes16*, const int64_t*, int64_t);
 void read_places(char* out, const char* in, const Places& p, int64_t size) {
     int64_t n = int64_t(p.index.size()), w = p.width;
     if (w == 0 || n == 0) return;
-    int64_t grain = std::max<int64_t>(1, kGrain / w);
+    int64_t grain = grain_for(w);
     dispatch_size(size, [&](auto tag) {
         using T = typename decltype(tag)::type;
         T* o = reinterpret_cast<T*>(out);

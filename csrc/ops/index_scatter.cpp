@@ -121,13 +121,13 @@ template <class T, class F> void each_place(T* out, const Rows& r, F f) {
                 for (int64_t k = k0; k < k1; k++) f(base[k * r.step + index[at + k] * r.stride], at + k);
         }
     };
-    if (r.along_rows()) cpu::parallel_for(r.rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(r.length, 1)), [&](int64_t a, int64_t b) { part(a, b, 0, r.length); });
+    if (r.along_rows()) cpu::parallel_for(r.rows, grain_for(r.length), [&](int64_t a, int64_t b) { part(a, b, 0, r.length); });
     else if (r.length >= 32) cpu::parallel_for(r.length, std::max<int64_t>(32, kGrain / std::max<int64_t>(r.rows, 1)), [&](int64_t a, int64_t b) { part(0, r.rows, a, b); });
     else part(0, r.rows, 0, r.length);
 }
 
 template <class T> void read_rows(T* out, const T* in, const Rows& r) {
-    cpu::parallel_for(r.rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(r.length, 1)), [&](int64_t a, int64_t b) {
+    cpu::parallel_for(r.rows, grain_for(r.length), [&](int64_t a, int64_t b) {
         for (int64_t row = a; row < b; row++) {
             const int64_t* index = r.index.data<int64_t>() + row * r.length;
             check_range(index, r.length, r.limit, r.dim, BadIndex::Runtime);

@@ -43,7 +43,7 @@ struct CdistBackward : Op<CdistBackward> {
         int64_t n = rows(x), k = rows(y), m = columns(x), batch = batch_count(x);
         auto run = [&](auto tag) {
             using T = typename decltype(tag)::type;
-            cpu::parallel_for(batch * n, std::max<int64_t>(1, kGrain / (k * m + 1)), [&](int64_t begin, int64_t end) {
+            cpu::parallel_for(batch * n, grain_for(k * m), [&](int64_t begin, int64_t end) {
                 for (int64_t i = begin; i < end; i++)
                     for (int64_t j = 0; j < k; j++) {
                         T w = g.data<T>()[i * k + j], far = d.data<T>()[i * k + j];
@@ -73,7 +73,7 @@ struct CdistForward : Op<CdistForward> {
         Tensor x = contiguous(x1), y = contiguous(x2);
         auto run = [&](auto tag) {
             using T = typename decltype(tag)::type;
-            cpu::parallel_for(batch * n, std::max<int64_t>(1, kGrain / (k * m + 1)), [&](int64_t begin, int64_t end) {
+            cpu::parallel_for(batch * n, grain_for(k * m), [&](int64_t begin, int64_t end) {
                 for (int64_t i = begin; i < end; i++)
                     for (int64_t j = 0; j < k; j++) r.data<T>()[i * k + j] = distance(x.data<T>() + i * m, y.data<T>() + (i / n * k + j) * m, m, p);
             });

@@ -9,7 +9,7 @@ static Tensor cross(const Tensor& a, const Tensor& b, int64_t dim);
 
 // a and b as (outer, 3, inner)
 template <class T> static void cross_lines(const T* a, const T* b, T* r, int64_t outer, int64_t inner) {
-    cpu::parallel_for(outer, std::max<int64_t>(1, kGrain / 8 / inner), [&](int64_t begin, int64_t end) {
+    cpu::parallel_for(outer, grain_for(8 * inner), [&](int64_t begin, int64_t end) {
         for (int64_t at = begin * 3 * inner; at < end * 3 * inner; at += 3 * inner)
             for (int64_t i = at; i < at + inner; i++) {
                 T a0 = a[i], a1 = a[i + inner], a2 = a[i + 2 * inner], b0 = b[i], b1 = b[i + inner], b2 = b[i + 2 * inner];

@@ -51,7 +51,7 @@ static Tensor sum_leading(const Tensor& t, const Dims& lead) { return lead.empty
 template <class T, class F> static void sum_over_blocks(const RowBlocks& blocks, int64_t n, T* first, T* second, F&& rows) {
     cpu::Buffer<T> parts(blocks.count * n * 2);
     std::fill_n(parts.data, blocks.count * n * 2, T(0));
-    cpu::parallel_for(blocks.count, std::max<int64_t>(1, kGrain / (blocks.size * n)), [&](int64_t a, int64_t b) {
+    cpu::parallel_for(blocks.count, grain_for(blocks.size * n), [&](int64_t a, int64_t b) {
         for (int64_t i = a; i < b; i++) {
             T* p = parts.data + i * 2 * n;
             for (int64_t r = blocks.begin(i); r < blocks.begin(i) + blocks.length(i); r++) rows(r, first ? p : nullptr, second ? p + n : nullptr);
@@ -80,7 +80,7 @@ struct LayerNorm : Op<LayerNorm> {
             auto* f = cpu::kernels().norm<T>().layer_norm;
             const T *p = x.data<T>(), *pw = data_or_null<T>(w), *pb = data_or_null<T>(b);
             T *q = y.data<T>(), *m = mean.data<T>(), *s = rstd.data<T>();
-            cpu::parallel_for(rows.count, std::max<int64_t>(1, kGrain / 2 / std::max<int64_t>(rows.n, 1)), [&](int64_t a, int64_t e) {
+            cpu::parallel_for(rows.count, grain_for(2 * rows.n), [&](int64_t a, int64_t e) {
                 for (int64_t i = a; i < e; i++) f(q + i * rows.n, p + i * rows.n, pw, pb, rows.n, T(eps), m + i, s + i);
             });
         });
@@ -124,7 +124,7 @@ struct LayerNorm : Op<LayerNorm> {
                 if (q) k.layer_norm_backward(q + i * n, h + i * n, p + i * n, pw, n, m[i], s[i]);
             };
             if (!gw && !gb) {
-                cpu::parallel_for(count, std::max<int64_t>(1, kGrain / 2 / std::max<int64_t>(n, 1)), [&](int64_t a, int64_t b) {
+                cpu::parallel_for(count, grain_for(2 * n), [&](int64_t a, int64_t b) {
                     for (int64_t i = a; i < b; i++) input_row(i);
                 });
                 return;
@@ -174,7 +174,7 @@ struct RmsNorm : Op<RmsNorm> {
         Tensor x = contiguous(to_compute(input)), w = parameter(weight, t), y = empty(x.sizes(), t), rstd = empty(rows.stat_sizes, t);
         float_type(x, [&](auto tag) {
             using T = typename decltype(tag)::type;
-            cpu::parallel_for(rows.count, std::max<int64_t>(1, kGrain / 2 / std::max<int64_t>(rows.n, 1)), [&](int64_t a, int64_t b) {
+            cpu::parallel_for(rows.count, grain_for(2 * rows.n), [&](int64_t a, int64_t b) {
                 for (int64_t i = a; i < b; i++)
                     cpu::kernels().norm<T>().rms_norm(y.data<T>() + i * rows.n, x.data<T>() + i * rows.n, data_or_null<T>(w), rows.n, T(e), rstd.data<T>() + i);
             });

@@ -29,7 +29,7 @@ struct ChannelMoments {
 };
 template <class T> static void channel_moments(const T* x, const Planes& p, ChannelMoments* out) {
     if (!p.last) {
-        cpu::parallel_for(p.c, std::max<int64_t>(1, kGrain / std::max<int64_t>(p.per_channel(), 1)), [&](int64_t a, int64_t b) {
+        cpu::parallel_for(p.c, grain_for(p.per_channel()), [&](int64_t a, int64_t b) {
             for (int64_t c = a; c < b; c++) {
                 ChannelMoments s;
                 for (int64_t i = 0; i < p.n; i++) {
@@ -44,7 +44,7 @@ template <class T> static void channel_moments(const T* x, const Planes& p, Chan
     }
     RowBlocks blocks(p.per_channel());
     cpu::Buffer<ChannelMoments> parts(blocks.count * p.c);
-    cpu::parallel_for(blocks.count, std::max<int64_t>(1, kGrain / (blocks.size * p.c)), [&](int64_t a, int64_t b) {
+    cpu::parallel_for(blocks.count, grain_for(blocks.size * p.c), [&](int64_t a, int64_t b) {
         cpu::Buffer<T> sum(2 * p.c);
         for (int64_t i = a; i < b; i++) {
             const T* rows = x + blocks.begin(i) * p.c;  // its first row is the shift
@@ -71,10 +71,10 @@ template <class T> static void channel_moments(const T* x, const Planes& p, Chan
 template <class T> static void scale_channels(T* y, const T* x, const Planes& p, const T* a, const T* b) {
     auto& k = cpu::kernels().norm<T>();
     if (p.last) {
-        cpu::parallel_for(p.per_channel(), std::max<int64_t>(1, kGrain / p.c), [&](int64_t begin, int64_t end) { k.scale_shift_rows(y + begin * p.c, x + begin * p.c, end - begin, p.c, a, b); });
+        cpu::parallel_for(p.per_channel(), grain_for(p.c), [&](int64_t begin, int64_t end) { k.scale_shift_rows(y + begin * p.c, x + begin * p.c, end - begin, p.c, a, b); });
         return;
     }
-    cpu::parallel_for(p.n * p.c, std::max<int64_t>(1, kGrain / p.area), [&](int64_t begin, int64_t end) {
+    cpu::parallel_for(p.n * p.c, grain_for(p.area), [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; i++) k.scale_shift(y + i * p.area, x + i * p.area, p.area, a[i % p.c], b[i % p.c]);
     });
 }
@@ -82,10 +82,10 @@ template <class T> static void scale_channels(T* y, const T* x, const Planes& p,
 template <class T> static void combine_channels(T* gx, const T* gy, const T* x, const Planes& p, const T* a, const T* b, const T* c) {
     auto& k = cpu::kernels().norm<T>();
     if (p.last) {
-        cpu::parallel_for(p.per_channel(), std::max<int64_t>(1, kGrain / p.c), [&](int64_t begin, int64_t end) { k.combine_rows(gx + begin * p.c, gy + begin * p.c, x + begin * p.c, end - begin, p.c, a, b, c); });
+        cpu::parallel_for(p.per_channel(), grain_for(p.c), [&](int64_t begin, int64_t end) { k.combine_rows(gx + begin * p.c, gy + begin * p.c, x + begin * p.c, end - begin, p.c, a, b, c); });
         return;
     }
-    cpu::parallel_for(p.n * p.c, std::max<int64_t>(1, kGrain / p.area), [&](int64_t begin, int64_t end) {
+    cpu::parallel_for(p.n * p.c, grain_for(p.area), [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; i++) k.combine(gx + i * p.area, gy + i * p.area, x + i * p.area, p.area, a[i % p.c], b[i % p.c], c[i % p.c]);
     });
 }
@@ -94,7 +94,7 @@ template <class T> static void gradient_sums(const T* gy, const T* x, const Plan
     auto& k = cpu::kernels().norm<T>();
     std::fill_n(sum, p.c, 0), std::fill_n(dot, p.c, 0);
     if (!p.last) {
-        cpu::parallel_for(p.c, std::max<int64_t>(1, kGrain / std::max<int64_t>(p.per_channel(), 1)), [&](int64_t a, int64_t b) {
+        cpu::parallel_for(p.c, grain_for(p.per_channel()), [&](int64_t a, int64_t b) {
             for (int64_t c = a; c < b; c++)
                 for (int64_t i = 0; i < p.n; i++) k.sum_and_dot(gy + (i * p.c + c) * p.area, x + (i * p.c + c) * p.area, p.area, mean[c], sum + c, dot + c);
         });
@@ -103,7 +103,7 @@ template <class T> static void gradient_sums(const T* gy, const T* x, const Plan
     RowBlocks blocks(p.per_channel());
     cpu::Buffer<T> parts(blocks.count * 2 * p.c);
     std::fill_n(parts.data, blocks.count * 2 * p.c, T(0));
-    cpu::parallel_for(blocks.count, std::max<int64_t>(1, kGrain / (blocks.size * p.c)), [&](int64_t a, int64_t b) {
+    cpu::parallel_for(blocks.count, grain_for(blocks.size * p.c), [&](int64_t a, int64_t b) {
         for (int64_t i = a; i < b; i++) {
             int64_t at = blocks.begin(i) * p.c;
             k.sum_and_dot_rows(gy + at, x + at, blocks.length(i), p.c, mean, parts.data + i * 2 * p.c, parts.data + (i * 2 + 1) * p.c);

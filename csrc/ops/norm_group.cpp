@@ -20,7 +20,7 @@ struct GroupNorm : Op<GroupNorm> {
         float_type(x, [&](auto tag) {
             using T = typename decltype(tag)::type;
             const T *pw = data_or_null<T>(w), *pb = data_or_null<T>(b);
-            cpu::parallel_for(n * group, std::max<int64_t>(1, kGrain / 2 / std::max<int64_t>(size, 1)), [&](int64_t begin, int64_t end) {
+            cpu::parallel_for(n * group, grain_for(2 * size), [&](int64_t begin, int64_t end) {
                 for (int64_t i = begin; i < end; i++) {
                     double m, squares;
                     cpu::kernels().reduce<T>().moments(x.data<T>() + i * size, size, &m, &squares);
@@ -84,7 +84,7 @@ struct GroupNorm : Op<GroupNorm> {
             std::fill_n(sums.data, n * total * 2, 0);
             double *sum = sums.data, *dot = sums.data + n * total;
             const T *p = x.data<T>(), *h = g.data<T>(), *pw = data_or_null<T>(w), *m = mean.data<T>(), *s = rstd.data<T>();
-            cpu::parallel_for(n * group, std::max<int64_t>(1, kGrain / 2 / std::max<int64_t>(size, 1)), [&](int64_t begin, int64_t end) {
+            cpu::parallel_for(n * group, grain_for(2 * size), [&](int64_t begin, int64_t end) {
                 for (int64_t i = begin; i < end; i++) {
                     double s1 = 0, s2 = 0, scale = double(s[i]);
                     auto weight = [&](int64_t k) { return pw ? double(pw[i % group * channels + k]) : 1.0; };

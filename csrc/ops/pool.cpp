@@ -125,7 +125,7 @@ bool whole_planes(const cpu::PoolShape& s, const Image& x, DType t) {
 template <class F> void each_plane(const cpu::PoolShape& s, F&& f) {
     int64_t size = 1;
     for (int i = 0; i < s.dims; i++) size *= s.input[i];
-    cpu::parallel_for(s.batch * s.channels, std::max<int64_t>(1, kGrain / std::max<int64_t>(size, 1)), [&](int64_t a, int64_t b) {
+    cpu::parallel_for(s.batch * s.channels, grain_for(size), [&](int64_t a, int64_t b) {
         for (int64_t i = a; i < b; i++) f(i, size);
     });
 }

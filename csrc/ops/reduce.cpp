@@ -109,7 +109,7 @@ static void reduce_run(char* out, const char* x, int64_t n, const Loops& f) {
 static void reduce_rows(char* out, const char* x, const Dims& sizes, const Dims& strides, int64_t n, const Loops& f) {
     int64_t count = product(sizes);
     if (count == 1) return reduce_run(out, x, n, f);
-    cpu::parallel_for(count, std::max<int64_t>(1, kGrain / std::max<int64_t>(n, 1)), [&](int64_t a, int64_t b) {
+    cpu::parallel_for(count, grain_for(n), [&](int64_t a, int64_t b) {
         Walker w(sizes, strides, a);
         for (int64_t i = a, m; i < b; i += m, w.next(m)) {
             m = std::min(b - i, sizes.back() - w.index.back());
@@ -132,7 +132,7 @@ static void reduce_columns(char* out, const char* x, const Dims& sizes, const Di
     }
     constexpr int64_t strip = 1024;
     int64_t strips = (n + strip - 1) / strip;
-    cpu::parallel_for(count * strips, std::max<int64_t>(1, kGrain / (rows * std::min(strip, n))), [&](int64_t a, int64_t b) {
+    cpu::parallel_for(count * strips, grain_for(rows * std::min(strip, n)), [&](int64_t a, int64_t b) {
         Walker w(sizes, strides, a / strips);
         for (int64_t i = a; i < b; i++) {
             int64_t at = i % strips * strip;

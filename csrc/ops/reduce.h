@@ -216,7 +216,7 @@ Tensor lane_result(const Lanes& l, int64_t n, DType dtype);
 Tensor finish_lanes(const Lanes& l, const Tensor& memory, int64_t n);          // dim has n elements
 Tensor finish_reduced(const Lanes& l, const Tensor& memory, bool keepdim);     // dim is gone, or has one
 template <class F> void each_lane(const Lanes& l, F&& f) {
-    cpu::parallel_for(l.count, std::max<int64_t>(1, kGrain / 4 / std::max<int64_t>(l.n, 1)), [&](int64_t a, int64_t b) {
+    cpu::parallel_for(l.count, grain_for(4 * l.n), [&](int64_t a, int64_t b) {
         for (int64_t i = a; i < b; i++) f(i);
     });
 }

@@ -208,12 +208,12 @@ static void best_along(const Tensor& x, int64_t dim, const Tensor& values, const
     int64_t* at = indices.data<int64_t>();
     if (inner == 1) {
         if (outer == 1 && n > 2 * kReduceBlock) return best_in_long_run(v, at, p, n, f);
-        cpu::parallel_for(outer, std::max<int64_t>(1, kGrain / n), [&](int64_t a, int64_t b) { f.runs(v + a * f.size, at + a, p + a * n * f.size, b - a, n); });
+        cpu::parallel_for(outer, grain_for(n), [&](int64_t a, int64_t b) { f.runs(v + a * f.size, at + a, p + a * n * f.size, b - a, n); });
         return;
     }
     constexpr int64_t strip = 512;
     int64_t strips = (inner + strip - 1) / strip;
-    cpu::parallel_for(outer * strips, std::max<int64_t>(1, kGrain / (n * std::min(strip, inner))), [&](int64_t a, int64_t b) {
+    cpu::parallel_for(outer * strips, grain_for(n * std::min(strip, inner)), [&](int64_t a, int64_t b) {
         for (int64_t i = a; i < b; i++) {
             int64_t o = i / strips, c = i % strips * strip, to = o * inner + c;
             f.columns(v + to * f.size, at + to, p + (o * n * inner + c) * f.size, n, std::min(strip, inner - c), inner);

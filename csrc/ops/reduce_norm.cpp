@@ -283,7 +283,7 @@ static Tensor logsumexp_raw(const Tensor& self, const Dims& dims, bool keepdim) 
     dispatch_compute(x.dtype(), [&](auto tag) {
         using T = typename decltype(tag)::type;
         if constexpr (has_kernels<T>)
-            cpu::parallel_for(r.numel(), std::max<int64_t>(1, kGrain / 4 / std::max<int64_t>(n, 1)), [&](int64_t a, int64_t b) {
+            cpu::parallel_for(r.numel(), grain_for(4 * n), [&](int64_t a, int64_t b) {
                 for (int64_t i = a; i < b; i++) r.data<T>()[i] = n ? cpu::kernels().reduce<T>().logsumexp(rows.data<T>() + i * n, n) : -std::numeric_limits<T>::infinity();
             });
     });

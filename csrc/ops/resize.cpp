@@ -113,7 +113,7 @@ template <class T> void resample_lines(const Taps& t, int64_t outer, int64_t in,
     std::vector<T> weight(t.weight.begin(), t.weight.end());
     bool twice = t.taps == 1 && out == 2 * in;
     for (int64_t i = 0; twice && i < out; i++) twice = t.index[size_t(i)] == i / 2;
-    cpu::parallel_for(outer, std::max<int64_t>(1, kGrain / (out * t.taps)), [&](int64_t begin, int64_t end) {
+    cpu::parallel_for(outer, grain_for(out * t.taps), [&](int64_t begin, int64_t end) {
         for (int64_t o = begin; o < end; o++) {
             const T* from = x + o * in;
             T* to = y + o * out;
@@ -131,7 +131,7 @@ template <class T> void resample_lines(const Taps& t, int64_t outer, int64_t in,
 }
 template <class T> void resample(const Taps& t, const Lines& l, int64_t in, int64_t out, const T* x, T* y) {
     if (l.inner == 1) return resample_lines(t, l.outer, in, out, x, y);
-    cpu::parallel_for(l.outer * out, std::max<int64_t>(1, kGrain / (l.inner * t.taps)), [&](int64_t begin, int64_t end) {
+    cpu::parallel_for(l.outer * out, grain_for(l.inner * t.taps), [&](int64_t begin, int64_t end) {
         for (int64_t row = begin; row < end; row++) {
             int64_t i = row % out;
             const T* from = x + row / out * in * l.inner;
@@ -148,7 +148,7 @@ template <class T> void resample(const Taps& t, const Lines& l, int64_t in, int6
     });
 }
 template <class T> void resample_transposed(const Taps& t, const Lines& l, int64_t in, int64_t out, T* x, const T* y) {
-    cpu::parallel_for(l.outer, std::max<int64_t>(1, kGrain / (l.inner * t.taps * out + 1)), [&](int64_t begin, int64_t end) {
+    cpu::parallel_for(l.outer, grain_for(l.inner * t.taps * out), [&](int64_t begin, int64_t end) {
         std::fill(x + begin * in * l.inner, x + end * in * l.inner, T(0));
         for (int64_t o = begin; o < end; o++)
             for (int64_t i = 0; i < out; i++)
@@ -222,7 +222,7 @@ Tensor resized_bytes(const Tensor& x, int64_t d, int64_t out, Kernel kernel, boo
     uint8_t* q = r.data<uint8_t>();
     int64_t taps = t.taps.taps;
     int32_t half = t.bits ? 1 << (t.bits - 1) : 0;
-    cpu::parallel_for(l.outer * out, std::max<int64_t>(1, kGrain / (l.inner * taps)), [&](int64_t begin, int64_t end) {
+    cpu::parallel_for(l.outer * out, grain_for(l.inner * taps), [&](int64_t begin, int64_t end) {
         for (int64_t row = begin; row < end; row++) {
             const int64_t* index = &t.taps.index[size_t(row % out * taps)];
             const int32_t* weight = &t.weight[size_t(row % out * taps)];

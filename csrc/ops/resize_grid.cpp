@@ -143,7 +143,7 @@ template <class T, class F> void each_input(const Sampling& s, const Axis<T>* a,
 }
 
 template <class T, class G> void sample(const Sampling& s, const T* x, const G* grid, T* y) {
-    cpu::parallel_for(s.n * s.points, std::max<int64_t>(1, kGrain / (8 * s.channels + 1)), [&](int64_t begin, int64_t end) {
+    cpu::parallel_for(s.n * s.points, grain_for(8 * s.channels), [&](int64_t begin, int64_t end) {
         for (int64_t p = begin; p < end; p++) {
             Axis<T> a[3];
             axes_of<T>(s, grid + p * s.dims, a);

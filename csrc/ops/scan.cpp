@@ -33,7 +33,7 @@ template <class A, class T, class Step> static void scan(const Tensor& x, const 
     T* q = y.data<T>();
     if (inner == 1) {
         int64_t groups = (outer + 3) / 4;
-        cpu::parallel_for(groups, std::max<int64_t>(1, kGrain / (4 * n)), [&](int64_t a, int64_t b) {
+        cpu::parallel_for(groups, grain_for(4 * n), [&](int64_t a, int64_t b) {
             for (int64_t i = 4 * a; i < std::min(outer, 4 * b);) {
                 if (i + 4 <= outer) scan_rows<4, A>(p + i * n, q + i * n, n, start, step), i += 4;
                 else scan_rows<1, A>(p + i * n, q + i * n, n, start, step), i++;
@@ -43,7 +43,7 @@ template <class A, class T, class Step> static void scan(const Tensor& x, const 
     }
     constexpr int64_t strip = 256;
     int64_t strips = (inner + strip - 1) / strip;
-    cpu::parallel_for(outer * strips, std::max<int64_t>(1, kGrain / (n * std::min(strip, inner))), [&](int64_t a, int64_t b) {
+    cpu::parallel_for(outer * strips, grain_for(n * std::min(strip, inner)), [&](int64_t a, int64_t b) {
         A acc[strip];
         for (int64_t i = a; i < b; i++) {
             int64_t c = i % strips * strip, at = i / strips * n * inner + c;

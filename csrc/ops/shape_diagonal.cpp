@@ -14,7 +14,7 @@ template <bool Upper> static void zero_outside(const Tensor& r, int64_t diagonal
     Tensor c = r.is_contiguous() && !r.lazy() ? r : contiguous(r);
     int64_t rows = c.size(-2), cols = c.size(-1), size = itemsize(c.dtype());
     char* p = c.raw();
-    cpu::parallel_for(c.numel() / cols, std::max<int64_t>(1, kGrain / cols), [&](int64_t a, int64_t b) {
+    cpu::parallel_for(c.numel() / cols, grain_for(cols), [&](int64_t a, int64_t b) {
         for (int64_t i = a; i < b; i++) {
             int64_t edge = std::clamp<int64_t>(i % rows + diagonal + (Upper ? 0 : 1), 0, cols);
             int64_t from = Upper ? 0 : edge, to = Upper ? edge : cols;

@@ -53,7 +53,7 @@ template <class T> static void pad_rows(const Tensor& r, const Tensor& x, const 
     int64_t head = std::clamp<int64_t>(before, 0, width), tail = std::clamp<int64_t>(before + n, head, width);
     T* out = reinterpret_cast<T*>(r.raw());
     const T* in = reinterpret_cast<const T*>(x.raw());
-    cpu::parallel_for(r.numel() / width, std::max<int64_t>(1, kGrain / width), [&](int64_t a, int64_t b) {
+    cpu::parallel_for(r.numel() / width, grain_for(width), [&](int64_t a, int64_t b) {
         std::vector<int64_t> index(size_t(ndim), 0);
         int64_t rest = a;
         for (size_t d = size_t(ndim - 1); d-- > 0; rest /= sizes[d]) index[d] = rest % sizes[d];

@@ -14,14 +14,14 @@ struct Slab {
 // row(offset) for every contiguous run along dim, or columns(offset, count) for strips of columns that start there.
 template <class Row, class Columns> static void over_slab(const Slab& s, Row&& row, Columns&& columns) {
     if (s.inner == 1) {
-        cpu::parallel_for(s.outer, std::max<int64_t>(1, kGrain / 4 / s.n), [&](int64_t a, int64_t b) {
+        cpu::parallel_for(s.outer, grain_for(4 * s.n), [&](int64_t a, int64_t b) {
             for (int64_t i = a; i < b; i++) row(i * s.n);
         });
         return;
     }
     constexpr int64_t strip = 256;
     int64_t strips = (s.inner + strip - 1) / strip;
-    cpu::parallel_for(s.outer * strips, std::max<int64_t>(1, kGrain / 4 / (s.n * std::min(strip, s.inner))), [&](int64_t a, int64_t b) {
+    cpu::parallel_for(s.outer * strips, grain_for(4 * s.n * std::min(strip, s.inner)), [&](int64_t a, int64_t b) {
         for (int64_t i = a; i < b; i++) {
             int64_t c = i % strips * strip;
             columns(i / strips * s.n * s.inner + c, std::min(strip, s.inner - c));
@@ -32,7 +32,7 @@ template <class Row, class Columns> static void over_slab(const Slab& s, Row&& r
 // Rows of 16-bit numbers, widened one by one.
 template <bool Log, class T> static void softmax_small(const T* x, T* y, const Slab& s) {
     auto& k = cpu::kernels().softmax<float>();
-    cpu::parallel_for(s.outer, std::max<int64_t>(1, kGrain / 4 / s.n), [&](int64_t a, int64_t b) {
+    cpu::parallel_for(s.outer, grain_for(4 * s.n), [&](int64_t a, int64_t b) {
         cpu::Buffer<float> wide(s.n);
         for (int64_t i = a; i < b; i++) {
             cpu::widen(wide.data, x + i * s.n, s.n);

@@ -138,7 +138,7 @@ template <class T> static void sort_lanes(const Lanes& l, bool descending, bool 
         cpu::parallel_for(l.n, kGrain, [&](int64_t a, int64_t b) { write(s, 0, a, b); });
         return;
     }
-    cpu::parallel_for(l.count, std::max<int64_t>(1, kGrain / 8 / std::max<int64_t>(l.n, 1)), [&](int64_t a, int64_t b) {
+    cpu::parallel_for(l.count, grain_for(8 * l.n), [&](int64_t a, int64_t b) {
         Sorted<T> s(l.n);
         for (int64_t i = a; i < b; i++) s.run(l.memory.data<T>() + i * l.n, l.n, descending, false, like_torch), write(s, i, 0, l.n);
     });
@@ -258,7 +258,7 @@ static ValuesIndices topk_raw(const Tensor& self, int64_t k, int64_t dim, bool l
     Tensor values = lane_result(l, k, x.dtype()), indices = lane_result(l, k, DType::Int64);
     dispatch_ordered(x, [&](auto tag) {
         using T = typename decltype(tag)::type;
-        cpu::parallel_for(l.count, std::max<int64_t>(1, kGrain / 8 / l.n), [&](int64_t a, int64_t b) {
+        cpu::parallel_for(l.count, grain_for(8 * l.n), [&](int64_t a, int64_t b) {
             std::vector<Keyed<KeyOf<T>>> items;
             for (int64_t i = a; i < b; i++) top_of_row(l.memory.data<T>() + i * l.n, l.n, k, largest, in_order, items, values.data<T>() + i * k, indices.data<int64_t>() + i * k);
         });

@@ -122,7 +122,7 @@ template <class Pick> static ValuesIndices pick_rows(const Tensor& self, int64_t
     Tensor values = lane_result(l, 1, x.dtype()), indices = lane_result(l, 1, DType::Int64);
     dispatch_ordered(x, [&](auto tag) {
         using T = typename decltype(tag)::type;
-        cpu::parallel_for(l.count, std::max<int64_t>(1, kGrain / 8 / l.n), [&](int64_t a, int64_t b) {
+        cpu::parallel_for(l.count, grain_for(8 * l.n), [&](int64_t a, int64_t b) {
             Items<T> items;
             for (int64_t i = a; i < b; i++) {
                 const T* row = l.memory.data<T>() + i * l.n;
