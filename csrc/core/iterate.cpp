@@ -101,7 +101,7 @@ void move_run(char* dst, int64_t ds, const char* src, int64_t ss, int64_t n, int
 
 void convert_run(char* dst, DType dt, int64_t ds, const char* src, DType st, int64_t ss, int64_t n) {
     if (dt == st) move_run(dst, ds, src, ss, n, itemsize(dt));
-    else if (ds == 1 && n >= 16 && gather_fast(dst, dt, src, st, ss, n)) return;
+    else if (ds == 1 && (n >= 16 || ss == 1) && gather_fast(dst, dt, src, st, ss, n)) return;
     else converter(dt, st)(dst, ds, src, ss, n);
 }
 
@@ -269,9 +269,87 @@ static Geometry flat_or_simplified(const Tensor& out, const Dims* strides, int n
     return g;
 }
 
+// ---------------------------------------------------------------- few elements
+namespace {
+constexpr int64_t kFew = 64;
+constexpr size_t kFewDims = 5;
+
+bool in_order(Ints sizes, Ints strides) {
+    int64_t run = 1;
+    for (size_t i = sizes.size(); i-- > 0;) {
+        if (sizes[i] != 1 && strides[i] != run) return false;
+        run *= sizes[i];
+    }
+    return true;
+}
+bool all_zero(Ints strides) {
+    for (int64_t s : strides)
+        if (s) return false;
+    return true;
+}
+// Between memory in order and memory with strides, element by element.
+template <bool Gather, class T> void move_each(char* ordered, char* strided, Ints sizes, Ints strides) {
+    T *flat = reinterpret_cast<T*>(ordered), *at = reinterpret_cast<T*>(strided);
+    size_t last = sizes.size() - 1;
+    int64_t index[kFewDims] = {}, n = sizes[last], step = strides[last];
+    for (;;) {
+        for (int64_t i = 0; i < n; i++, flat++) Gather ? *flat = at[i * step] : at[i * step] = *flat;
+        size_t d = last;
+        while (d-- > 0) {
+            at += strides[d];
+            if (++index[d] < sizes[d]) break;
+            at -= strides[d] * sizes[d];
+            index[d] = 0;
+        }
+        if (d == size_t(-1)) return;
+    }
+}
+template <bool Gather> void move_few(char* ordered, char* strided, Ints sizes, Ints strides, int64_t size) {
+    switch (size) {
+        case 1: return move_each<Gather, uint8_t>(ordered, strided, sizes, strides);
+        case 2: return move_each<Gather, uint16_t>(ordered, strided, sizes, strides);
+        case 4: return move_each<Gather, uint32_t>(ordered, strided, sizes, strides);
+        case 8: return move_each<Gather, uint64_t>(ordered, strided, sizes, strides);
+        default: return move_each<Gather, Bytes16>(ordered, strided, sizes, strides);
+    }
+}
+
+// Few elements are brought together and computed at once: a geometry would cost more than they do.
+void run_few(PointwiseFn fn, const Tensor& out, const LoopInput* in, int n_in, DType compute, DType result, const void* params) {
+    alignas(64) char scratch[kMaxOperands][kFew * 16], other[kFew * 16];
+    const Dims& sizes = out.sizes();
+    int64_t n = out.numel();
+    const void* x[kMaxOperands];
+    unsigned scalars = 0;
+    for (int k = 0; k < n_in; k++) {
+        DType wanted = in[k].as == DType::Undefined ? compute : in[k].as, have = in[k].dtype;
+        const char* p = in[k].p;
+        bool one = all_zero(in[k].strides);
+        if (one) scalars |= unsigned(n > 1) << k;
+        else if (!in_order(sizes, in[k].strides)) {
+            char* to = have == wanted ? scratch[k + 1] : other;
+            move_few<true>(to, const_cast<char*>(p), sizes, in[k].strides, itemsize(have));
+            p = to;
+        }
+        if (have != wanted) {
+            convert_run(scratch[k + 1], wanted, 1, p, have, 1, one ? 1 : n);
+            p = scratch[k + 1];
+        }
+        x[k] = p;
+    }
+    bool direct = out.is_contiguous() && out.dtype() == result;
+    fn(direct ? out.raw() : scratch[0], x, n, scalars, params);
+    if (direct) return;
+    if (out.is_contiguous()) return convert_run(out.raw(), out.dtype(), 1, scratch[0], result, 1, n);
+    if (out.dtype() != result) convert_run(other, out.dtype(), 1, scratch[0], result, 1, n);
+    move_few<false>(out.dtype() == result ? scratch[0] : other, out.raw(), sizes, out.strides(), itemsize(out.dtype()));
+}
+}  // namespace
+
 void run_pointwise(PointwiseFn fn, const Tensor& out, const LoopInput* in, int n_in, DType compute, DType result, const void* params, int64_t grain) {
     int64_t numel = out.numel();
     if (numel == 0) return;
+    if (numel <= kFew && out.sizes().size() <= kFewDims) return run_few(fn, out, in, n_in, compute, result, params);
     Dims strides[kMaxOperands];
     strides[0] = out.strides();
     for (int k = 0; k < n_in; k++) strides[k + 1] = in[k].strides;
@@ -354,6 +432,24 @@ static bool copy_short_rows(const Geometry& g, char* dst, DType dt, const char* 
     return true;
 }
 
+// Few elements, where one of the two is in order.
+static bool copy_few(const Tensor& dst, const Tensor& src) {
+    int64_t size = itemsize(src.dtype()), n = dst.numel();
+    bool same_type = dst.dtype() == src.dtype(), flat = src.is_contiguous() && same(dst.sizes(), src.sizes());
+    if (dst.is_contiguous()) {
+        if (flat) return convert_run(dst.raw(), dst.dtype(), 1, src.raw(), src.dtype(), 1, n), true;
+        alignas(16) char own[kFew * 16];
+        char* to = same_type ? dst.raw() : own;
+        if (dst.sizes().empty()) return false;
+        move_few<true>(to, src.raw(), dst.sizes(), broadcast_strides(src, dst.sizes()), size);
+        if (!same_type) convert_run(dst.raw(), dst.dtype(), 1, own, src.dtype(), 1, n);
+        return true;
+    }
+    if (!flat || !same_type) return false;
+    move_few<false>(src.raw(), dst.raw(), dst.sizes(), dst.strides(), size);
+    return true;
+}
+
 void copy_raw(const Tensor& dst, const Tensor& src) {
     if (dst.numel() == 0) return;
     int64_t size = itemsize(dst.dtype());
@@ -363,10 +459,11 @@ void copy_raw(const Tensor& dst, const Tensor& src) {
         if (d != s) cpu::parallel_for(dst.numel() * size, 1 << 18, [&](int64_t a, int64_t b) { std::memmove(d + a, s + a, size_t(b - a)); });
         return;
     }
-    Dims strides[2] = {dst.strides(), broadcast_strides(src, dst.sizes())};
-    Geometry g = simplify(dst.sizes(), strides, 2);
     char* d = dst.raw();
     const char* s = src.raw();
+    if (dst.numel() <= kFew && dst.sizes().size() <= kFewDims && copy_few(dst, src)) return;
+    Dims strides[2] = {dst.strides(), broadcast_strides(src, dst.sizes())};
+    Geometry g = simplify(dst.sizes(), strides, 2);
     if (dst.dtype() == src.dtype() && copy_transposed(g, d, s, size)) return;
     DType dt = dst.dtype(), st = src.dtype();
     if (copy_short_rows(g, d, dt, s, st)) return;

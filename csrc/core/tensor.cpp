@@ -141,23 +141,18 @@ void Tensor::no_memory() const {
 }
 
 // ---------------------------------------------------------------- geometry
-static bool compute_contiguous(Ints sizes, Ints strides, int64_t numel) {
-    if (numel == 0) return true;
+void Tensor::set_geometry(Ints sizes, Ints strides, int64_t offset) const {
     int64_t run = 1;
+    bool in_order = true;
     for (size_t i = sizes.size(); i-- > 0;) {
-        if (sizes[i] == 1) continue;
-        if (strides[i] != run) return false;
+        in_order &= sizes[i] == 1 || strides[i] == run;
         run *= sizes[i];
     }
-    return true;
-}
-
-void Tensor::set_geometry(Ints sizes, Ints strides, int64_t offset) const {
     p_->sizes = Dims(sizes);
     p_->strides = Dims(strides);
     p_->offset = offset;
-    p_->numel = product(sizes);
-    p_->contiguous = compute_contiguous(p_->sizes, p_->strides, p_->numel);
+    p_->numel = run;
+    p_->contiguous = in_order || run == 0;
 }
 
 static int64_t checked_numel(Ints sizes, DType dtype) {

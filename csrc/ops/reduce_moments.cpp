@@ -115,6 +115,7 @@ static void spread_into(const char* op, const Tensor& self, const Spread& s, Ten
     else spread_raw<float>(x, mask, s, var, mean);
     auto shaped = [&](const Tensor& t, DType type) {
         Tensor c = cast_raw(t, type);
+        if (same(c.sizes(), sizes)) return c;
         return alias(c, sizes, contiguous_strides(sizes), c->offset);
     };
     var = shaped(var, real_type), mean = shaped(mean, self.dtype());
