@@ -222,6 +222,17 @@ template <class O, class... P> struct Ternary : PointwiseOp<O, 3, P...> {
     }
 };
 
+// In a backward pass that is not recorded, a large gradient that nobody else holds may be written over.
+inline bool is_disposable(const Tensor& g) {
+    constexpr int64_t large = 4096;  // below, memory for a result costs less than these questions
+    return g.numel() >= large && !tls.grad && !tls.modes && Py_REFCNT(g.py()) == 1 && g->storage->refs == 1 && g->contiguous && !g.lazy() && !g->wrapper && !g->meta;
+}
+// call<O>(g, a...), where g, the incoming gradient, is not used again.
+template <class O, class... A> Tensor call_consuming(const Tensor& g, const A&... a) {
+    if (is_disposable(g)) return O::into(g, true, g, a...);
+    return call<O>(g, a...);
+}
+
 // Comparisons and tests: a bool for each element, constant to differentiation.
 template <class O> struct Compare : Binary<O> {
     static constexpr const char* kCategory = "Compare";

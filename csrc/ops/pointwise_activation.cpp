@@ -26,9 +26,9 @@ struct ThresholdBackward : ActivationGrad<ThresholdBackward, Scalar> {
     DOC("grad_output where self exceeds threshold, else 0.");
     static constexpr uint32_t kDtypes = kFloats | kInts;
     template <class V> RL_F V f(V g, V x, const auto* p) { return where(x <= V(p[0]), V(0), g); }
-    static Tensor dself(Ctx& c, const Tensor& g) { return forward_op(g, c.in<1>(), c.arg<2>()); }
+    static Tensor dself(Ctx& c, const Tensor& g) { return call<ThresholdBackward>(g, c.in<1>(), c.arg<2>()); }
     static Tensor dother(Ctx&, const Tensor&) { return {}; }
-    static Tensor forward_op(const Tensor& g, const Tensor& x, const Scalar& threshold) { return call<ThresholdBackward>(g, x, threshold); }
+    static Tensor forward_op(const Tensor& g, const Tensor& x, const Scalar& threshold) { return call_consuming<ThresholdBackward>(g, x, threshold); }
 };
 POINTWISE(ThresholdBackward);
 
@@ -67,7 +67,7 @@ struct LeakyRelu : Activation<LeakyRelu, Scalar> {
     SIG("_leaky_relu(Tensor self, Scalar negative_slope) -> Tensor");
     DOC("self where positive, else negative_slope * self (Maas et al., 2013).");
     template <class V> RL_F V f(V x, const auto* p) { return where(x > V(0), x, V(x * V(p[0]))); }
-    static Tensor dself(Ctx& c, const Tensor& g) { return call<LeakyReluBackward>(g, c.in<0>(), c.arg<1>()); }
+    static Tensor dself(Ctx& c, const Tensor& g) { return call_consuming<LeakyReluBackward>(g, c.in<0>(), c.arg<1>()); }
 };
 POINTWISE(LeakyRelu);
 
@@ -116,7 +116,7 @@ struct Elu : Activation<Elu, Scalar, Scalar, Scalar> {
     SIG("_elu(Tensor self, Scalar alpha, Scalar scale, Scalar input_scale) -> Tensor");
     DOC("Exponential linear unit (Clevert et al., 2016), with the scales of selu and celu.");
     template <class V> RL_F V f(V x, const auto* p) { return where(x > V(0), V(x * V(p[1])), V(V(p[0] * p[1]) * m::expm1(V(x * V(p[2]))))); }
-    static Tensor dself(Ctx& c, const Tensor& g) { return call<EluBackward>(g, c.in<0>(), c.arg<1>(), c.arg<2>(), c.arg<3>()); }
+    static Tensor dself(Ctx& c, const Tensor& g) { return call_consuming<EluBackward>(g, c.in<0>(), c.arg<1>(), c.arg<2>(), c.arg<3>()); }
 };
 POINTWISE(Elu);
 
@@ -139,7 +139,7 @@ struct Silu : Activation<Silu> {
     SIG("_silu(Tensor self) -> Tensor");
     DOC("self * sigmoid(self) (Hendrycks and Gimpel, 2016).");
     template <class V> RL_F V f(V x) { return V(x * m::sigmoid(x)); }
-    static Tensor dself(Ctx& c, const Tensor& g) { return call<SiluBackward>(g, c.in<0>()); }
+    static Tensor dself(Ctx& c, const Tensor& g) { return call_consuming<SiluBackward>(g, c.in<0>()); }
 };
 POINTWISE(Silu);
 
@@ -191,7 +191,7 @@ struct Gelu : Activation<Gelu> {
     SIG("_gelu(Tensor self) -> Tensor");
     DOC("self times the normal distribution function.");
     template <class V> RL_F V f(V x) { return V(x * normal_cdf(x)); }
-    static Tensor dself(Ctx& c, const Tensor& g) { return call<GeluBackward>(g, c.in<0>()); }
+    static Tensor dself(Ctx& c, const Tensor& g) { return call_consuming<GeluBackward>(g, c.in<0>()); }
 };
 POINTWISE(Gelu);
 
@@ -216,7 +216,7 @@ struct GeluTanh : Activation<GeluTanh> {
     SIG("_gelu_tanh(Tensor self) -> Tensor");
     DOC("gelu with the normal distribution function approximated by tanh.");
     template <class V> RL_F V f(V x) { return V(x * V(0.5) * (V(1) + m::tanh(V(V(GeluTanhBackward::k) * (x + V(GeluTanhBackward::c3) * x * x * x))))); }
-    static Tensor dself(Ctx& c, const Tensor& g) { return call<GeluTanhBackward>(g, c.in<0>()); }
+    static Tensor dself(Ctx& c, const Tensor& g) { return call_consuming<GeluTanhBackward>(g, c.in<0>()); }
 };
 POINTWISE(GeluTanh);
 
@@ -241,7 +241,7 @@ struct Softplus : Activation<Softplus, Scalar, Scalar> {
         V z = V(x * V(p[0]));
         return where(z > V(p[1]), x, V(m::log1p(m::exp(z)) / V(p[0])));
     }
-    static Tensor dself(Ctx& c, const Tensor& g) { return call<SoftplusBackward>(g, c.in<0>(), c.arg<1>(), c.arg<2>()); }
+    static Tensor dself(Ctx& c, const Tensor& g) { return call_consuming<SoftplusBackward>(g, c.in<0>(), c.arg<1>(), c.arg<2>()); }
 };
 POINTWISE(Softplus);
 
@@ -287,7 +287,7 @@ struct Hardtanh : Activation<Hardtanh, Scalar, Scalar> {
     DOC("self limited to min_val .. max_val.");
     static constexpr uint32_t kDtypes = kFloats | kInts;
     template <class V> RL_F V f(V x, const auto* p) { return where(x < V(p[0]), V(p[0]), where(x > V(p[1]), V(p[1]), x)); }
-    static Tensor dself(Ctx& c, const Tensor& g) { return call<BandBackward>(g, c.in<0>(), c.arg<1>(), c.arg<2>(), Scalar(1.0)); }
+    static Tensor dself(Ctx& c, const Tensor& g) { return call_consuming<BandBackward>(g, c.in<0>(), c.arg<1>(), c.arg<2>(), Scalar(1.0)); }
 };
 POINTWISE(Hardtanh);
 struct Hardsigmoid : Activation<Hardsigmoid> {
@@ -297,7 +297,7 @@ struct Hardsigmoid : Activation<Hardsigmoid> {
         V y = V(x + V(3));
         return V(where(y < V(0), V(0), where(y > V(6), V(6), y)) / V(6));
     }
-    static Tensor dself(Ctx& c, const Tensor& g) { return call<BandBackward>(g, c.in<0>(), Scalar(-3.0), Scalar(3.0), Scalar(1.0 / 6)); }
+    static Tensor dself(Ctx& c, const Tensor& g) { return call_consuming<BandBackward>(g, c.in<0>(), Scalar(-3.0), Scalar(3.0), Scalar(1.0 / 6)); }
 };
 POINTWISE(Hardsigmoid);
 struct Hardswish : Activation<Hardswish> {
@@ -330,7 +330,7 @@ struct Hardshrink : Unary<Hardshrink, Scalar> {
     static constexpr uint32_t kDtypes = kFloats;
     using Saves = Save<In<0>>;
     template <class V> RL_F V f(V x, const auto* p) { return where((x >= V(-p[0])) & (x <= V(p[0])), V(0), x); }
-    static Tensor dself(Ctx& c, const Tensor& g) { return call<ShrinkBackward>(g, c.in<0>(), c.arg<1>()); }
+    static Tensor dself(Ctx& c, const Tensor& g) { return call_consuming<ShrinkBackward>(g, c.in<0>(), c.arg<1>()); }
 };
 POINTWISE(Hardshrink);
 struct Softshrink : Unary<Softshrink, Scalar> {
@@ -345,7 +345,7 @@ struct Softshrink : Unary<Softshrink, Scalar> {
         return Unary<Softshrink, Scalar>::into(out, inplace, self, lambd);
     }
     static Tensor forward(const Tensor& self, const Scalar& lambd) { return into(Tensor(), false, self, lambd); }
-    static Tensor dself(Ctx& c, const Tensor& g) { return call<ShrinkBackward>(g, c.in<0>(), c.arg<1>()); }
+    static Tensor dself(Ctx& c, const Tensor& g) { return call_consuming<ShrinkBackward>(g, c.in<0>(), c.arg<1>()); }
 };
 POINTWISE(Softshrink);
 
