@@ -358,7 +358,8 @@ def serve(module: str, threads: int) -> None:
 
 
 def best_time(step: Any) -> float:
-    """Seconds of a call: the best of several blocks of some milliseconds."""
+    """Seconds of a call: the best of several blocks of some milliseconds. The first call may import or plan, and is left out."""
+    step()
     start = time.perf_counter()
     step()
     once = time.perf_counter() - start

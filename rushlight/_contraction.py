@@ -39,7 +39,7 @@ def einsum(*args: Any) -> Tensor:
         equation, operands = ",".join(inputs), args[:-1:2]
         if len(args) % 2:
             equation += "->" + "".join(map(_letter, args[-1]))
-    return _functions.einsum(equation, list(operands))
+    return _functions.einsum(equation, operands)
 
 
 def chain_matmul(*matrices: Tensor, out: Tensor | None = None) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import rushlight
-from rushlight._C import Size, Tensor
+from rushlight._C import Size, Tensor, _functions
 
 __all__ = ["gradient", "hash_tensor", "unravel_index"]
 
@@ -75,13 +75,8 @@ def _along(x: Tensor, step: Any, d: int, edge_order: int) -> Tensor:
         h, k = gaps[-2], gaps[-1]
         end = k / (h * (h + k)) * at(n - 3, 1) - (k + h) / (h * k) * at(n - 2, 1) + (2 * k + h) / (k * (h + k)) * at(n - 1, 1)
         return rushlight.cat([begin, middle, end], d)
-    middle = (at(2, n - 2) - at(0, n - 2)) / 2.0
-    if edge_order == 1:
-        begin, end = at(1, 1) - at(0, 1), at(n - 1, 1) - at(n - 2, 1)
-    else:
-        begin = -1.5 * at(0, 1) + 2 * at(1, 1) - 0.5 * at(2, 1)
-        end = 1.5 * at(n - 1, 1) - 2 * at(n - 2, 1) + 0.5 * at(n - 3, 1)
-    return rushlight.cat([begin, middle, end], d) / step
+    slope = _functions._gradient_along(x, d, edge_order)
+    return slope if type(step) is int and step == 1 else slope / step
 
 
 def unravel_index(indices: Tensor, shape: int | Sequence[int] | Size) -> tuple[Tensor, ...]:

@@ -84,6 +84,7 @@ Tensors tensors_from_python(PyObject* o) {
     if (is_tensor(o)) return {Tensor::borrow(o)};
     check(PyTuple_Check(o) || PyList_Check(o), Err::Type, "a sequence of tensors is expected, not ",
           Py_TYPE(o)->tp_name);
+    r.reserve(size_t(PySequence_Fast_GET_SIZE(o)));
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); i++) {
         PyObject* e = PySequence_Fast_GET_ITEM(o, i);
         r.push_back(e == Py_None ? Tensor() : Tensor::borrow(e));

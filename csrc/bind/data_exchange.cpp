@@ -83,6 +83,29 @@ Tensor tensor_from_numpy(PyObject* array, bool warn) {
     return on_storage(Storage::wrap(view.buf, bytes, release_python, Py_NewRef(array)), t, sizes, strides, 0);
 }
 
+// What is needed of NumPy's C API: its table's entries keep their places.
+struct NumpyApi {
+    PyTypeObject* array;
+    PyObject* (*from_descr)(PyTypeObject*, PyObject* descr, int rank, const Py_ssize_t* sizes, const Py_ssize_t* strides, void* data, int flags, PyObject*);
+    int (*set_base)(PyObject* array, PyObject* base);
+    PyObject* module;
+};
+static const NumpyApi& numpy_api() {
+    static NumpyApi api = {};
+    if (api.module) return api;
+    PyObject* core = PyImport_ImportModule("numpy._core._multiarray_umath");
+    if (!core) PyErr_Clear(), core = checked(PyImport_ImportModule("numpy.core._multiarray_umath"));  // before NumPy 2
+    PyObject* capsule = checked(PyObject_GetAttrString(core, "_ARRAY_API"));
+    auto table = static_cast<void**>(PyCapsule_GetPointer(capsule, nullptr));
+    if (!table) raise_python();
+    constexpr int array = 2, from_descr = 94, set_base = 282;
+    api.array = static_cast<PyTypeObject*>(table[array]);
+    api.from_descr = reinterpret_cast<decltype(api.from_descr)>(table[from_descr]);
+    api.set_base = reinterpret_cast<decltype(api.set_base)>(table[set_base]);
+    api.module = checked(PyImport_ImportModule("numpy"));
+    return api;
+}
+
 PyObject* tensor_to_numpy(const Tensor& given, bool force) {
     Tensor t = given;
     if (t->wrapper) t.no_memory();
@@ -93,21 +116,22 @@ PyObject* tensor_to_numpy(const Tensor& given, bool force) {
     check(!t->neg, "Can't call numpy() on Tensor that has negative bit set. Use tensor.resolve_neg().numpy() instead.");
     DType d = t.dtype();
     check(d != DType::BFloat16 && d != DType::Float8E4M3FN && d != DType::Float8E5M2 && d != DType::Complex32, Err::Type, "Got unsupported ScalarType ", title(d));
-    static PyObject *ndarray = nullptr, *np = nullptr;
     static PyObject* dtypes[kDTypes];
-    if (!ndarray) {
-        np = checked(PyImport_ImportModule("numpy"));
-        ndarray = checked(PyObject_GetAttrString(np, "ndarray"));
-    }
-    if (!dtypes[int(d)]) dtypes[int(d)] = checked(PyObject_CallMethod(np, "dtype", "s", name(d)));
-    PyObject* memory = storage_to_python(t->storage);
+    const NumpyApi& np = numpy_api();
+    if (!dtypes[int(d)]) dtypes[int(d)] = checked(PyObject_CallMethod(np.module, "dtype", "s", name(d)));
     Dims strides = t.strides();
     for (auto& s : strides) s *= itemsize(d);
-    PyObject* args = Py_BuildValue("(NONLN)", dims_to_python(t.sizes()), dtypes[int(d)], memory, (long long)(t.numel() ? t->offset * itemsize(d) : 0), dims_to_python(strides));
-    if (!args) raise_python();
-    PyObject* r = PyObject_CallObject(ndarray, args);
-    Py_DECREF(args);
-    return checked(r);
+    constexpr int aligned_and_writeable = 0x0500;
+    char* memory = t.numel() ? t.raw() : t->storage->data;
+    static_assert(sizeof(Py_ssize_t) == sizeof(int64_t));
+    auto sizes_of = [](const Dims& s) { return reinterpret_cast<const Py_ssize_t*>(s.data()); };
+    PyObject* r = checked(np.from_descr(np.array, Py_NewRef(dtypes[int(d)]), int(t.dim()), sizes_of(t.sizes()), sizes_of(strides), memory, aligned_and_writeable, nullptr));
+    t->storage->resizable = false;  // the memory is known outside from now on
+    if (np.set_base(r, storage_to_python(t->storage)) < 0) {
+        Py_DECREF(r);
+        raise_python();
+    }
+    return r;
 }
 
 static PyObject* list_of(const Tensor& t, const char* p, int64_t dim) {
@@ -366,7 +390,7 @@ PyObject* numpy(PyObject* self, PyObject* args, PyObject* kwargs) {
     RL_TRY({
         int force = 0;
         static const char* names[] = {"force", nullptr};
-        if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$p:numpy", keywords(names), &force)) return nullptr;
+        if ((kwargs || PyTuple_GET_SIZE(args)) && !PyArg_ParseTupleAndKeywords(args, kwargs, "|$p:numpy", keywords(names), &force)) return nullptr;
         return tensor_to_numpy(Tensor::view(self), force);
     });
 }

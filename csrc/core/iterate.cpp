@@ -272,7 +272,7 @@ static Geometry flat_or_simplified(const Tensor& out, const Dims* strides, int n
 // ---------------------------------------------------------------- few elements
 namespace {
 constexpr int64_t kFew = 64;
-constexpr size_t kFewDims = 5;
+constexpr size_t kFewDims = 8;
 
 bool in_order(Ints sizes, Ints strides) {
     int64_t run = 1;

@@ -143,11 +143,12 @@ void Tensor::no_memory() const {
 // ---------------------------------------------------------------- geometry
 void Tensor::set_geometry(Ints sizes, Ints strides, int64_t offset) const {
     int64_t run = 1;
-    bool in_order = true;
+    bool in_order = true, over = false;
     for (size_t i = sizes.size(); i-- > 0;) {
         in_order &= sizes[i] == 1 || strides[i] == run;
-        run *= sizes[i];
+        over |= __builtin_mul_overflow(run, sizes[i], &run);
     }
+    if (__builtin_expect(over, 0)) run = product(sizes);  // raises, or finds a 0
     p_->sizes = Dims(sizes);
     p_->strides = Dims(strides);
     p_->offset = offset;

@@ -37,6 +37,7 @@ struct Geometry {
             step[i] = from < 0 || s.adaptive ? 1 : s.dilation[from];
             in_positions *= input[i];
             out_positions *= output[i];
+            windows[i].reserve(size_t(output[i]));
             for (int64_t o = 0; o < output[i]; ++o)
                 windows[i].push_back(from < 0     ? Window{0, 1, 1}
                                      : s.adaptive ? adaptive_window(o, input[i], output[i])

@@ -82,6 +82,12 @@ void ConvOptions::expand(size_t n) {
         if (d->size() == 1 && n > 1) *d = Dims(n, (*d)[0]);
 }
 
+[[noreturn, gnu::cold]] static void kernel_too_large(const Dims& x, const Dims& w, const ConvOptions& o) {
+    Dims padded(Ints(x).subspan(2)), kernel(padded.size());
+    for (size_t j = 0; j < kernel.size(); j++) padded[j] += 2 * o.padding[j], kernel[j] = o.dilation[j] * (w[j + 2] - 1) + 1;
+    raise(Err::Runtime, "Calculated padded input size per channel: (", by(padded, 0), "). Kernel size: (", by(kernel, 0), "). Kernel size can't be greater than actual input size");
+}
+
 // Checks everything, and gives the result's sizes.
 Dims conv_sizes(const Tensor& input, const Tensor& weight, const Tensor& bias, const ConvOptions& o) {
     size_t n = size_t(weight.dim()) - 2;
@@ -111,16 +117,15 @@ Dims conv_sizes(const Tensor& input, const Tensor& weight, const Tensor& bias, c
     for (size_t i = 0; i < n; i++) {
         int64_t reach = o.dilation[i] * (w[i + 2] - 1) + 1;
         if (!o.transposed) {
-            Dims padded(Ints(x).subspan(2)), kernel(n);
-            for (size_t j = 0; j < n; j++) padded[j] += 2 * o.padding[j], kernel[j] = o.dilation[j] * (w[j + 2] - 1) + 1;
+            int64_t padded = x[i + 2] + 2 * o.padding[i];
             check(w[i + 2] > 0, "convolution: kernel sizes must be positive, got weight of size ", w);
-            check(padded[i] >= reach, "Calculated padded input size per channel: (", by(padded, 0), "). Kernel size: (", by(kernel, 0), "). Kernel size can't be greater than actual input size");
-            r.push_back((padded[i] - reach) / o.stride[i] + 1);
+            if (padded < reach) kernel_too_large(x, w, o);
+            r.push_back((padded - reach) / o.stride[i] + 1);
             continue;
         }
         check(o.output_padding[i] < o.stride[i] || o.output_padding[i] < o.dilation[i], "output padding must be smaller than either stride or dilation, but got output_padding: ", o.output_padding, " stride: ", o.stride, " dilation: ", o.dilation);
         r.push_back((x[i + 2] - 1) * o.stride[i] - 2 * o.padding[i] + reach + o.output_padding[i]);
-        check(r.back() > 0, "Given input size per channel: (", by(x, 2), "). Calculated output size per channel: ", r.back(), " in dimension ", i, ". Output size is too small (convolution, transposed)");
+        if (r.back() <= 0) raise(Err::Runtime, "Given input size per channel: (", by(x, 2), "). Calculated output size per channel: ", r.back(), " in dimension ", i, ". Output size is too small (convolution, transposed)");
     }
     return r;
 }

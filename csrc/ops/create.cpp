@@ -402,7 +402,8 @@ struct EyeM : Factory<EyeM, int64_t, int64_t> {
     static DType dtype(int64_t, int64_t) { return default_dtype(); }
     static void fill(const Tensor& r, int64_t n, int64_t m) {
         fill_raw(r, Scalar(0));
-        fill_raw(alias(r, Dims{std::min(n, m)}, Dims{m + 1}, r->offset), Scalar(1));
+        bool one = true;
+        if (std::min(n, m)) convert_run(r.raw(), r.dtype(), m + 1, reinterpret_cast<const char*>(&one), DType::Bool, 0, std::min(n, m));
     }
 };
 struct Eye : Factory<Eye, int64_t> {

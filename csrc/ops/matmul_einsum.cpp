@@ -31,9 +31,10 @@ Equation parse(const std::string& text) {
     Equation e;
     size_t arrow = text.find("->");
     std::string inputs = text.substr(0, arrow);
-    auto read = [&](size_t i, Labels& to, const std::string& whose) {
+    auto read = [&](size_t i, Labels& to, bool output) {
         if (text[i] == '.') {
-            check(text.compare(i, 3, "...") == 0 && !contains(to, -1), "einsum(): found '.' for ", whose, contains(to, -1) ? " for which an ellipsis was already found" : " that is not part of any ellipsis");
+            if (text.compare(i, 3, "...") != 0 || contains(to, -1))
+                raise(Err::Runtime, "einsum(): found '.' for ", output ? std::string("the output") : cat("operand ", e.operands.size() - 1), contains(to, -1) ? " for which an ellipsis was already found" : " that is not part of any ellipsis");
             to.push_back(-1);
             return size_t(3);
         }
@@ -46,7 +47,7 @@ Equation parse(const std::string& text) {
     for (size_t i = 0; i < inputs.size();) {
         if (text[i] == ' ') i++;
         else if (text[i] == ',') e.operands.emplace_back(), i++;
-        else i += read(i, e.operands.back(), cat("operand ", e.operands.size() - 1));
+        else i += read(i, e.operands.back(), false);
     }
     if (arrow == std::string::npos) return e;
     e.has_output = true;
@@ -55,7 +56,7 @@ Equation parse(const std::string& text) {
             i++;
             continue;
         }
-        size_t n = read(i, e.output, "the output");
+        size_t n = read(i, e.output, true);
         int label = e.output.back();
         check(label < 0 || std::count(e.output.begin(), e.output.end(), label) == 1, "einsum(): output subscript ", std::string(1, text[i]), " appears more than once in the output");
         i += n;

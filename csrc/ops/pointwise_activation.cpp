@@ -441,7 +441,7 @@ static Tensor prelu(const Tensor& x, const Tensor& weight) {
         Dims shape(size_t(x.dim()), 1);
         shape[1] = channels;
         w = reshape(weight, shape);
-    } else if (weight.dim() == 1) w = reshape(weight, Dims(size_t(x.dim()), 1));
+    } else if (weight.dim() == 1) w = reshape(weight, Dims());
     return call<Prelu>(x, w);
 }
 NN(NnPrelu, "nn::prelu(Tensor input, Tensor weight) -> Tensor", "input where positive, else weight of the channel times input (He et al., 2015).", (const Tensor& x, const Tensor& weight), prelu(x, weight));

@@ -1,4 +1,6 @@
 // Special functions: the families of the error function, of Gamma, and of the modified Bessel functions.
+#include <limits>
+
 #include "core/pointwise.h"
 
 namespace rl {
@@ -36,12 +38,37 @@ SPECIAL(LogNdtr, "special::log_ndtr", "", kFunction, "The logarithm of the norma
 SPECIAL(Entr, "special::entr", "", kFunction, "-self * log(self), the entropy of a probability.", entr(x), In<0>, mul(g, sub(neg(log(X)), 1)));
 
 // ---------------------------------------------------------------- Gamma
+// As special::zeta: Euler and Maclaurin's summation after ten terms (Abramowitz and Stegun 23.1.30).
+RL_INLINE Vec<double> hurwitz_zeta(Vec<double> s, Vec<double> q0) {
+    using V = Vec<double>;
+    V q = q0, sum = 0.0;
+    for (int i = 0; i < 10; i++, q = q + V(1.0)) sum = sum + m::pow(q, -s);
+    const V head = m::pow(q, -s), square = q * q;
+    sum = sum + head * q / (s - V(1.0)) + V(0.5) * head;
+    constexpr double bernoulli[] = {1.0 / 12, -1.0 / 720, 1.0 / 30240, -1.0 / 1209600, 1.0 / 47900160, -691.0 / 1307674368000, 1.0 / 74724249600, -3617.0 / 10670622842880000};
+    V term = head * s / q;
+    for (int k = 0; k < 8; k++) {
+        sum = sum + V(bernoulli[k]) * term;
+        term = term * ((s + V(2.0 * k + 1)) * (s + V(2.0 * k + 2)) / square);
+    }
+    const auto inside = s > V(1.0), rare = inside & (q0 <= V(0.0));
+    if (any(rare)) sum = where(rare, m::zeta(s, q0), sum);
+    return where(inside, sum, where(s == V(1.0), V(std::numeric_limits<double>::infinity()), V(std::numeric_limits<double>::quiet_NaN())));
+}
+RL_INLINE Vec<float> hurwitz_zeta(Vec<float> s, Vec<float> q) {
+    Vec<double> s0, s1, q0, q1;
+    widen(s, s0, s1), widen(q, q0, q1);
+    return narrow(hurwitz_zeta(s0, q0), hurwitz_zeta(s1, q1));
+}
 struct Zeta : Math2<Zeta> {
     SIG("special::zeta(Operand self, Operand other, *, Tensor? out=None) -> Tensor");
     DOC("The Hurwitz zeta function: the sum of (other + k) ** -self over k >= 0.");
     FORMS(kFunction);
     using Saves = Save<In<0>, In<1>>;
-    template <class V> RL_F V f(V s, V q) { return zeta(s, q); }
+    template <class V> RL_F V f(V s, V q) {
+        if constexpr (std::is_floating_point_v<V>) return zeta(s, q);
+        else return hurwitz_zeta(s, q);
+    }
 #ifndef RL_ISA
     static Tensor dself(Ctx&, const Tensor&) { raise(Err::NotImplemented, "the derivative for 'zeta' with respect to its first argument is not implemented"); }
 #endif

@@ -55,7 +55,8 @@ Dims output_positions(const Tensor& input, const PoolOptions& o) {
     const Dims& s = input.sizes();
     Ints spatial = Ints(s).subspan(s.size() - o.n);
     for (size_t i = 0; i < o.n; i++) r.push_back(positions(spatial[i], o.kernel[i], o.stride[i], o.padding[i], o.dilation[i], o.ceil_mode));
-    for (int64_t p : r) check(p >= 1, "Given input size: ", Dims(Ints(s).subspan(s.size() - o.n - 1)), ". Calculated output size: ", r, ". Output size is too small (", o.op, ")");
+    for (int64_t p : r)
+        if (p < 1) raise(Err::Runtime, "Given input size: ", Dims(Ints(s).subspan(s.size() - o.n - 1)), ". Calculated output size: ", r, ". Output size is too small (", o.op, ")");
     return r;
 }
 

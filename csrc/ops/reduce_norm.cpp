@@ -222,6 +222,34 @@ struct Norm : Composite<Norm> {
 };
 OP(Norm);
 
+struct CosineSimilarity : Composite<CosineSimilarity> {
+    SIG("nn::cosine_similarity(Tensor x1, Tensor x2, int dim=1, float eps=1e-08) -> Tensor");
+    DOC("Cosine of the angle between x1 and x2, which broadcast, along dim, which the result lacks; norms below eps count as eps.");
+    FORMS(FUNCTION);
+    static Tensor forward(const Tensor& x1, const Tensor& x2, int64_t dim, double eps) {
+        DType t = promote(x1.dtype(), x2.dtype());
+        check(is_floating(t), "expected common dtype to be floating point, yet common dtype is ", title(t));
+        Dims sizes = broadcast(x1.sizes(), x2.sizes());
+        auto unit = [&](const Tensor& x) {
+            Tensor v = to(x, t);
+            if (!same(v.sizes(), sizes)) v = expand(v, sizes);
+            return v / norm_at_least(v, dim, eps);
+        };
+        return sum(unit(x1) * unit(x2), {dim});
+    }
+    // Raised to eps in value only: the gradient is the norm's.
+    static Tensor norm_at_least(const Tensor& x, int64_t dim, double eps) {
+        Tensor norm = vector_norm(x, Scalar(2), OptDims(Dims{dim}), true, {});
+        if (!tls.modes && !(tls.grad && norm.requires_grad())) return clamp(norm, Scalar(eps), {});
+        Tensor missing = [&] {
+            NoGrad constant;
+            return clamp(norm, Scalar(eps), {}) - norm;
+        }();
+        return norm + missing;
+    }
+};
+OP(CosineSimilarity);
+
 struct FrobeniusNorm : Composite<FrobeniusNorm> {
     SIG("frobenius_norm.dim(Tensor self, int[1] dim, bool keepdim=False, *, Tensor? out=None) -> Tensor");
     DOC("Root of the sum of squares over dim.");

@@ -4,6 +4,7 @@
 #include "core/iterate.h"
 #include "core/op.h"
 #include "core/ops.h"
+#include "cpu/buffer.h"
 #include "cpu/parallel.h"
 
 namespace rl {
@@ -65,7 +66,7 @@ struct Cat : Op<Cat> {
         for (auto& t : ts) plain &= t.is_contiguous() && t.dtype() == out.dtype() && !t.lazy();
         int64_t at = 0, size = itemsize(out.dtype());
         int64_t outer = product(Ints(out.sizes()).first(size_t(d))), inner = product(Ints(out.sizes()).subspan(size_t(d + 1))) * size;
-        if (plain && outer > 1) return fill_rows(out.raw(), ts, d, outer, inner);
+        if (plain && outer > 1) return fill_rows(out.raw(), ts, outer, size);
         for (auto& t : ts) {
             if (skipped(t) || t.numel() == 0) continue;
             int64_t n = t.sizes()[d];
@@ -78,22 +79,23 @@ struct Cat : Op<Cat> {
         }
     }
     // Row by row, so that the result is written from its beginning to its end.
-    static void fill_rows(char* out, const Tensors& ts, int64_t d, int64_t outer, int64_t inner) {
+    static void fill_rows(char* out, const Tensors& ts, int64_t outer, int64_t size) {
         struct Part {
             const char* from;
             int64_t bytes;
         };
-        std::vector<Part> parts;
-        int64_t row = 0;
+        cpu::Buffer<Part> parts(int64_t(ts.size()));
+        int64_t row = 0, count = 0;
         for (auto& t : ts) {
-            if (skipped(t) || t.numel() == 0) continue;
-            parts.push_back({t.raw(), t.sizes()[d] * inner});
-            row += parts.back().bytes;
+            if (t.numel() == 0) continue;
+            parts.data[count++] = {t.raw(), t.numel() / outer * size};
+            row += parts.data[count - 1].bytes;
         }
         cpu::parallel_for(outer, std::max<int64_t>(1, (1 << 18) / std::max<int64_t>(row, 1)), [&](int64_t a, int64_t b) {
             for (int64_t i = a; i < b; i++) {
                 char* to = out + i * row;
-                for (const Part& p : parts) {
+                for (int64_t k = 0; k < count; k++) {
+                    const Part& p = parts.data[k];
                     std::memcpy(to, p.from + i * p.bytes, size_t(p.bytes));
                     to += p.bytes;
                 }
@@ -123,17 +125,31 @@ struct Stack : Op<Stack> {
     static Tensor forward(const Tensors& ts, int64_t dim) {
         check(!ts.empty(), "stack expects a non-empty TensorList");
         int64_t d = wrap_dim(dim, ts[0].dim() + 1);
-        Tensors rows;
+        bool plain = true;
         for (size_t i = 0; i < ts.size(); i++) {
             const Tensor& t = ts[i];
             check(t.defined(), Err::Type, "expected Tensor as element ", i, " in argument 0, but got NoneType");
             check(same(t.sizes(), ts[0].sizes()), "stack expects each tensor to be equal size, but got ", ts[0].sizes(), " at entry 0 and ", t.sizes(), " at entry ", i);
+            plain &= t.is_contiguous() && t.dtype() == ts[0].dtype() && !t.lazy() && !t.is_meta() && t.numel() > 0;
+        }
+        if (plain) {
+            Dims sizes = ts[0].sizes();
+            sizes.insert(size_t(d), int64_t(ts.size()));
+            Tensor r = empty(sizes, ts[0].dtype());
+            Cat::fill_rows(r.raw(), ts, product(Ints(sizes).first(size_t(d))), itemsize(r.dtype()));
+            return r;
+        }
+        return Cat::forward(with_new_dim(ts, d), d);
+    }
+    static Tensors with_new_dim(const Tensors& ts, int64_t d) {
+        Tensors rows;
+        for (const Tensor& t : ts) {
             Dims sizes = t.sizes(), strides = t.strides();
             sizes.insert(size_t(d), 1);
             strides.insert(size_t(d), d < t.dim() ? t.sizes()[d] * t.strides()[d] : 1);
             rows.push_back(alias(t, sizes, strides, t->offset));
         }
-        return Cat::forward(rows, d);
+        return rows;
     }
     static Grads backward(Ctx& c, const Tensor& g) {
         Grads r(c.edges.size());
@@ -169,6 +185,7 @@ struct Atleast3d : Composite<Atleast3d> {
 };
 template <class O> static Tensors each(const Tensors& ts) {
     Tensors r;
+    r.reserve(ts.size());
     for (auto& t : ts) r.push_back(call<O>(t));
     return r;
 }

@@ -175,7 +175,7 @@ OP(ViewDType);
 
 
 // ---------------------------------------------------------------- pixels and channels
-struct PixelShuffle : Composite<PixelShuffle> {
+struct PixelShuffle : Op<PixelShuffle> {
     SIG("nn::pixel_shuffle(Tensor input, int upscale_factor) -> Tensor");
     DOC("Channels to pixels: (*, C * r * r, H, W) to (*, C, H * r, W * r) (Shi et al., 2016).");
     FORMS(FUNCTION);
@@ -188,18 +188,22 @@ struct PixelShuffle : Composite<PixelShuffle> {
     }
     // The last three dimensions split into `parts`, permuted, and joined as `sizes`.
     static Tensor rearranged(const Tensor& x, const Dims& parts, const Dims& order, const Dims& sizes) {
-        Dims split(Ints(x.sizes()).first(size_t(x.dim() - 3))), dims, joined = split;
-        int64_t n = int64_t(split.size());
-        for (int64_t d = 0; d < n; d++) dims.push_back(d);
-        for (int64_t v : parts) split.push_back(v);
-        for (int64_t d : order) dims.push_back(n + d);
+        Dims split = parts, joined(Ints(x.sizes()).first(size_t(x.dim() - 3)));
+        split[0] *= product(joined);  // the first part stays where it is, so those before can be one with it
         for (int64_t v : sizes) joined.push_back(v);
-        return reshape(permute(reshape(x, split), dims), joined);
+        Tensor r = empty(joined, x.dtype(), x.device());
+        if (r.is_meta() || r.numel() == 0) return r;
+        Tensor from = contiguous(x);
+        Dims lie = contiguous_strides(split), moved = split, strides = lie;
+        for (size_t i = 0; i < order.size(); i++) moved[i] = split[size_t(order[i])], strides[i] = lie[size_t(order[i])];
+        copy_raw(alias(r, moved, contiguous_strides(moved), 0), alias(from, moved, strides, from->offset));
+        return r;
     }
+    static Grads backward(Ctx& c, const Tensor& g);
 };
 OP(PixelShuffle);
 
-struct PixelUnshuffle : Composite<PixelUnshuffle> {
+struct PixelUnshuffle : Op<PixelUnshuffle> {
     SIG("nn::pixel_unshuffle(Tensor input, int downscale_factor) -> Tensor");
     DOC("Pixels to channels, the inverse of pixel_shuffle: (*, C, H * r, W * r) to (*, C * r * r, H, W).");
     FORMS(FUNCTION);
@@ -211,7 +215,9 @@ struct PixelUnshuffle : Composite<PixelUnshuffle> {
         check(w % r == 0, "pixel_unshuffle expects width to be divisible by downscale_factor, but input.size(-1)=", w, " is not divisible by ", r);
         return PixelShuffle::rearranged(x, {c, h / r, r, w / r, r}, {0, 2, 4, 1, 3}, {c * r * r, h / r, w / r});
     }
+    static Grads backward(Ctx& c, const Tensor& g) { return {call<PixelShuffle>(g, c.arg<1>())}; }
 };
 OP(PixelUnshuffle);
+Grads PixelShuffle::backward(Ctx& c, const Tensor& g) { return {call<PixelUnshuffle>(g, c.arg<1>())}; }
 
 }  // namespace rl

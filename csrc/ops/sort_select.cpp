@@ -150,8 +150,14 @@ static Tensor median_all(const Tensor& self, bool skip_nan) {
         return full(Ints(), none, self.dtype(), self.device());
     }
     if (self.is_meta()) return empty(Dims(), self.dtype(), self.device());
-    Tensor flat = contiguous(self);
-    return std::get<0>(median_dim("median", alias(flat, Dims{flat.numel()}, Dims{1}, flat->offset), 0, false, skip_nan));
+    Tensor x = contiguous(to_ordered(self)), r = empty(Dims(), x.dtype());
+    dispatch_ordered(x, [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        Items<T> items;
+        const T* p = x.data<T>();
+        *r.data<T>() = p[median_of(p, x.numel(), skip_nan, items)];
+    });
+    return cast_raw(r, self.dtype());
 }
 struct MedianDim : Op<MedianDim> {
     SIG("median.dim(Tensor self, int dim, bool keepdim=False, *, Tensor[]? out=None) -> (Tensor values, Tensor indices)");

@@ -5,24 +5,7 @@ from rushlight import Tensor
 from rushlight._C import _nn
 
 
-def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """Cosine of the angle between `x1` and `x2` along `dim`; norms below `eps` count as `eps`.
-
-    Shapes broadcast; the result lacks `dim`. Integers raise RuntimeError.
-    """
-    common = rushlight.promote_types(x1.dtype, x2.dtype)
-    if not common.is_floating_point:
-        name = {"int64": "Long", "int32": "Int", "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool"}
-        shown = name.get(str(common).split(".")[-1], str(common))
-        raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {shown}")
-    x1, x2 = rushlight.broadcast_tensors(x1.to(common), x2.to(common))
-    return (x1 / _norm_at_least(x1, dim, eps) * (x2 / _norm_at_least(x2, dim, eps))).sum(dim)
-
-
-def _norm_at_least(x: Tensor, dim: int, eps: float) -> Tensor:
-    """Euclidean norm, raised to `eps` in value only: the gradient is the norm's."""
-    norm = x.norm(2, dim, keepdim=True)
-    return norm + (norm.detach().clamp_min(eps) - norm.detach())
+cosine_similarity = _nn.cosine_similarity
 
 
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
