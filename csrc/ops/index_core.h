@@ -51,6 +51,8 @@ extern template void read_run(uint16_t*, const uint16_t*, const int64_t*, int64_
 extern template void read_run(uint32_t*, const uint32_t*, const int64_t*, int64_t);
 extern template void read_run(uint64_t*, const uint64_t*, const int64_t*, int64_t);
 extern template void read_run(Bytes16*, const Bytes16*, const int64_t*, int64_t);
+// out[i] = mask[i] ? value : in[i]; out may be in
+void masked_run(char* out, const char* in, const bool* mask, const char* value, int64_t n, int64_t itemsize);
 // out (contiguous) = the elements of `in` at the places.
 void read_places(char* out, const char* in, const Places& p, int64_t itemsize);
 

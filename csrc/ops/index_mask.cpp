@@ -31,15 +31,8 @@ struct MaskedFill : Op<MaskedFill> {
     }
     static Tensor one_pass(const Tensor& self, const Tensor& mask, const Scalar& value) {
         Tensor r = empty(self.sizes(), self.dtype()), v = scalar_tensor(value, self.dtype());
-        dispatch_size(itemsize(self.dtype()), [&](auto tag) {
-            using T = typename decltype(tag)::type;
-            const T *a = self.data<T>(), fill = *v.data<T>();
-            const bool* m = mask.data<bool>();
-            T* o = r.data<T>();
-            cpu::parallel_for(r.numel(), kGrain, [&](int64_t begin, int64_t end) {
-                for (int64_t i = begin; i < end; i++) o[i] = m[i] ? fill : a[i];
-            });
-        });
+        int64_t size = itemsize(self.dtype());
+        cpu::parallel_for(r.numel(), kGrain, [&](int64_t a, int64_t b) { masked_run(r.raw() + a * size, self.raw() + a * size, mask.data<bool>() + a, v.raw(), b - a, size); });
         return r;
     }
     static void into(const Tensor& out, bool, const Tensor&, const Tensor& mask, const Operand& value) {

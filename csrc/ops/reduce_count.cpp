@@ -1,6 +1,7 @@
 // Reductions that count or multiply: prod, all, any, count_nonzero, and the sums that leave NaN out.
 #include <cstring>
 
+#include "cpu/clones.h"
 #include "ops/reduce.h"
 
 namespace rl {
@@ -109,6 +110,12 @@ struct OrStep {
     template <class A> static A identity() { return false; }
     static bool step(bool a, bool x) { return a || x; }
 };
+// Is one of n numbers zero, or (Zero = false) is one not?
+template <bool Zero, class T> RL_CLONES static bool has(const T* x, int64_t n) {
+    int found = 0;
+    for (int64_t i = 0; i < n; i++) found |= (x[i] == T(0)) == Zero;
+    return found;
+}
 template <class T, bool All> struct TruthOf {
     using Step = std::conditional_t<All, AndStep, OrStep>;
     using In = T;
@@ -119,8 +126,9 @@ template <class T, bool All> struct TruthOf {
             auto* p = reinterpret_cast<const uint8_t*>(x);
             return All ? cpu::kernels().all(p, n) : cpu::kernels().any(p, n);
         } else {
-            for (int64_t i = 0; i < n; i++)
-                if ((x[i] != T(0)) != All) return !All;
+            constexpr int64_t kBlock = 2048;  // after which it may end early
+            for (int64_t i = 0; i < n; i += kBlock)
+                if (has<All>(x + i, std::min(kBlock, n - i))) return !All;
             return All;
         }
     }
