@@ -39,26 +39,33 @@ SPECIAL(Entr, "special::entr", "", kFunction, "-self * log(self), the entropy of
 
 // ---------------------------------------------------------------- Gamma
 // As special::zeta: Euler and Maclaurin's summation after ten terms (Abramowitz and Stegun 23.1.30).
-RL_INLINE Vec<double> hurwitz_zeta(Vec<double> s, Vec<double> q0) {
+template <bool ForFloat> RL_INLINE Vec<double> hurwitz_sum(Vec<double> s0, Vec<double> q0) {
     using V = Vec<double>;
+    constexpr double steep = ForFloat ? 80 : 1e4;  // beyond, all but the first terms are too small to matter
+    const V s = fast_min(V(1e30), s0), slope = fast_min(V(steep), s), zero = 0.0;
+    const auto power = [s](V x) __attribute__((always_inline)) {
+        if constexpr (ForFloat) return m::detail::pow_for_float(x, -s);
+        else return m::detail::pow_positive(x, -s);
+    };
     V q = q0, sum = 0.0;
-    for (int i = 0; i < 10; i++, q = q + V(1.0)) sum = sum + m::pow(q, -s);
-    const V head = m::pow(q, -s), square = q * q;
+    for (int i = 0; i < 10; i++, q = q + V(1.0)) sum = sum + power(q);
+    const V head = where(s > V(steep), zero, power(q)), square = q * q;
     sum = sum + head * q / (s - V(1.0)) + V(0.5) * head;
     constexpr double bernoulli[] = {1.0 / 12, -1.0 / 720, 1.0 / 30240, -1.0 / 1209600, 1.0 / 47900160, -691.0 / 1307674368000, 1.0 / 74724249600, -3617.0 / 10670622842880000};
-    V term = head * s / q;
+    V term = head * slope / q;
     for (int k = 0; k < 8; k++) {
         sum = sum + V(bernoulli[k]) * term;
-        term = term * ((s + V(2.0 * k + 1)) * (s + V(2.0 * k + 2)) / square);
+        term = term * ((slope + V(2.0 * k + 1)) * (slope + V(2.0 * k + 2)) / square);
     }
-    const auto inside = s > V(1.0), rare = inside & (q0 <= V(0.0));
-    if (any(rare)) sum = where(rare, m::zeta(s, q0), sum);
-    return where(inside, sum, where(s == V(1.0), V(std::numeric_limits<double>::infinity()), V(std::numeric_limits<double>::quiet_NaN())));
+    const auto inside = s0 > V(1.0), rare = inside & (~(q0 > V(0.0)) | (q0 == V(std::numeric_limits<double>::infinity())));
+    if (any(rare)) sum = where(rare, m::zeta(s0, q0), sum);
+    return where(inside, sum, where(s0 == V(1.0), V(std::numeric_limits<double>::infinity()), V(std::numeric_limits<double>::quiet_NaN())));
 }
+RL_INLINE Vec<double> hurwitz_zeta(Vec<double> s, Vec<double> q) { return hurwitz_sum<false>(s, q); }
 RL_INLINE Vec<float> hurwitz_zeta(Vec<float> s, Vec<float> q) {
     Vec<double> s0, s1, q0, q1;
     widen(s, s0, s1), widen(q, q0, q1);
-    return narrow(hurwitz_zeta(s0, q0), hurwitz_zeta(s1, q1));
+    return narrow(hurwitz_sum<true>(s0, q0), hurwitz_sum<true>(s1, q1));
 }
 struct Zeta : Math2<Zeta> {
     SIG("special::zeta(Operand self, Operand other, *, Tensor? out=None) -> Tensor");

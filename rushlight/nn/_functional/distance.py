@@ -4,7 +4,6 @@ import rushlight
 from rushlight import Tensor
 from rushlight._C import _nn
 
-
 cosine_similarity = _nn.cosine_similarity
 
 
