@@ -42,7 +42,7 @@ BINARY = """add sub mul div true_divide floor_divide remainder fmod pow_ atan2 a
 POSITIVE2 = "pow float_power xlogy special.xlog1py special.zeta special.gammainc special.gammaincc igamma".split()
 INTEGER = "bitwise_and bitwise_or bitwise_xor bitwise_left_shift_ gcd lcm add sub mul floor_divide remainder eq lt maximum".split()
 ACTIVATIONS = """elu hardtanh hardswish hardsigmoid leaky_relu relu6 softplus softsign tanhshrink hardshrink softshrink
-    logsigmoid gelu silu mish threshold_ rrelu dropout alpha_dropout feature_dropout_ normalize""".split()
+    logsigmoid gelu silu mish threshold_ rrelu dropout alpha_dropout feature_dropout_""".split()
 
 # Expressions, a line each; before `|` the sizes that make sense where not all do: s small, m middle, l large.
 OTHERS = """
@@ -213,6 +213,7 @@ torch.nn.functional.binary_cross_entropy_with_logits(x, u)
 torch.nn.functional.kl_div(m, m, reduction="batchmean")
 torch.nn.functional.poisson_nll_loss(x, p)
 torch.nn.functional.soft_margin_loss(x, x)
+torch.nn.functional.normalize(m)
 torch.nn.functional.cosine_similarity(m, m)
 torch.nn.functional.pairwise_distance(m, m)
 torch.nn.functional.embedding(classes, table)

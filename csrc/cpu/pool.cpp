@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
 #include <type_traits>
 #include <vector>
 
@@ -24,10 +25,12 @@ struct Window {
 struct Geometry {
     int64_t input[3], output[3], step[3];
     int64_t in_positions = 1, out_positions = 1;
-    std::vector<Window> windows[3];
+    std::vector<Window> room;  // of the three dimensions' windows
+    std::span<const Window> windows[3];
     bool include_pad;
     int64_t divisor;
 
+    Geometry(const Geometry&) = delete;
     explicit Geometry(const PoolShape& s) : include_pad(s.count_include_pad), divisor(s.divisor) {
         int shift = 3 - s.dims;
         for (int i = 0; i < 3; ++i) {
@@ -37,11 +40,16 @@ struct Geometry {
             step[i] = from < 0 || s.adaptive ? 1 : s.dilation[from];
             in_positions *= input[i];
             out_positions *= output[i];
-            windows[i].reserve(size_t(output[i]));
+        }
+        room.reserve(size_t(output[0] + output[1] + output[2]));
+        for (int i = 0; i < 3; ++i) {
+            int from = i - shift;
+            size_t first = room.size();
             for (int64_t o = 0; o < output[i]; ++o)
-                windows[i].push_back(from < 0     ? Window{0, 1, 1}
-                                     : s.adaptive ? adaptive_window(o, input[i], output[i])
-                                                  : fixed_window(s, from, o));
+                room.push_back(from < 0     ? Window{0, 1, 1}
+                               : s.adaptive ? adaptive_window(o, input[i], output[i])
+                                            : fixed_window(s, from, o));
+            windows[i] = {room.data() + first, size_t(output[i])};
         }
     }
     int64_t window_work(const PoolShape& s) const {

@@ -41,7 +41,8 @@ template <class T> static void pad_row(T* to, const T* from, const std::vector<i
 template <class T> static void pad_rows(const Tensor& r, const Tensor& x, const Dims& pad, const std::string& mode, const T& value) {
     // The padded dimensions, and before them all others as one.
     int64_t padded = int64_t(pad.size()) / 2, first = r.dim() - padded, ndim = padded + 1;
-    std::vector<std::vector<int64_t>> places(1);
+    std::vector<std::vector<int64_t>> places;
+    places.reserve(size_t(ndim)), places.emplace_back();
     Dims sizes{product(Ints(r.sizes()).first(size_t(first)))}, strides{product(Ints(x.sizes()).subspan(size_t(first)))};
     for (int64_t d = first; d < r.dim(); d++) {
         size_t k = size_t(2 * (r.dim() - 1 - d));
@@ -54,7 +55,7 @@ template <class T> static void pad_rows(const Tensor& r, const Tensor& x, const 
     T* out = reinterpret_cast<T*>(r.raw());
     const T* in = reinterpret_cast<const T*>(x.raw());
     cpu::parallel_for(r.numel() / width, grain_for(width), [&](int64_t a, int64_t b) {
-        std::vector<int64_t> index(size_t(ndim), 0);
+        Dims index(size_t(ndim), 0);
         int64_t rest = a;
         for (size_t d = size_t(ndim - 1); d-- > 0; rest /= sizes[d]) index[d] = rest % sizes[d];
         for (int64_t row = a; row < b; row++) {

@@ -207,9 +207,9 @@ OP(Msort);
 // ---------------------------------------------------------------- topk
 // A few of many: a list of the best k + 1 so far, which few elements get into. False where some of them are equal.
 template <class T> static bool top_few(const T* x, int64_t n, int64_t k, KeyOf<T> flip, T* values, int64_t* indices) {
-    constexpr int64_t kFew = 16, kBlock = 128;
+    constexpr int64_t kFew = 16, kBlock = 128, kShort = 64;  // a short row needs no memory here
     using K = KeyOf<T>;
-    if (k > kFew || n < 8 * (k + 1)) return false;
+    if (k > kFew || n <= k || (n < 8 * (k + 1) && n > kShort)) return false;
     Keyed<K> best[kFew + 1];
     K keys[kBlock];
     int64_t have = 0;
