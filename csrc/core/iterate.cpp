@@ -196,8 +196,36 @@ struct Pointwise {
 
     DType wanted(int k) const { return in[k].as == DType::Undefined ? compute : in[k].as; }
 
+    // Do rows go to the kernel as they lie, and are there enough of them in a plane?
+    bool is_direct() const {
+        bool yes = out_type == result && g.strides[0].back() == 1 && g.sizes.size() > 1 && g.sizes[g.sizes.size() - 2] >= 8;
+        for (int k = 0; k < n_in; k++) yes = yes && in[k].dtype == wanted(k) && (g.strides[k + 1].back() == 1 || g.strides[k + 1].back() == 0);
+        return yes;
+    }
+    void by_planes(int64_t begin, int64_t end) const {
+        size_t last = g.sizes.size() - 1;
+        int64_t row = g.sizes[last], step[kMaxOperands];
+        unsigned scalars = 0;
+        for (int k = 0; k <= n_in; k++) {
+            step[k] = g.strides[k][last - 1] * itemsize(k ? in[k - 1].dtype : out_type);
+            if (k && g.strides[k][last] == 0) scalars |= 1u << (k - 1);
+        }
+        for (int64_t n, rows; begin < end; begin += n * rows) {
+            Cursor c(g, begin);
+            n = std::min(c.left_in_row(), end - begin);
+            rows = n == row ? std::min((end - begin) / row, g.sizes[last - 1] - c.index[last - 1]) : 1;
+            char* o = out + c.at[0] * itemsize(out_type);
+            const void* x[kMaxOperands];
+            for (int k = 0; k < n_in; k++) x[k] = in[k].p + c.at[k + 1] * itemsize(in[k].dtype);
+            for (int64_t i = 0; i < rows; i++, o += step[0]) {
+                fn(o, x, n, scalars, params);
+                for (int k = 0; k < n_in; k++) x[k] = static_cast<const char*>(x[k]) + step[k + 1];
+            }
+        }
+    }
     // Rows are long enough to be handed to the kernel one by one.
     void by_rows(int64_t begin, int64_t end) const {
+        if (is_direct()) return by_planes(begin, end);
         Cursor c(g, begin);
         alignas(64) char scratch[kMaxOperands][kChunk * 16];
         while (begin < end) {
