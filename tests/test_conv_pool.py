@@ -409,3 +409,15 @@ def test_max_pool_halves_choose_as_the_general_window_does():
                 best, at = v, p
         assert indices[n, c, i, j] == at
         np.testing.assert_equal(values[n, c, i, j].item(), best)
+
+
+@pytest.mark.parametrize("shape,size", [((2, 5, 7), 2), ((2, 5, 3, 4), 3), ((1, 4, 2, 3, 2), 5)])
+def test_local_response_norm_by_definition(shape, size):
+    x = rand(*shape, grad=True)
+    squares, expected = x.detach().numpy() ** 2, np.empty(shape)
+    for c in range(shape[1]):
+        window = squares[:, max(0, c - size // 2) : c + (size - 1) // 2 + 1].sum(1) / size
+        expected[:, c] = x.detach().numpy()[:, c] / (2.0 + 0.1 * window) ** 0.75
+    f = lambda x: F.local_response_norm(x, size, alpha=0.1, k=2.0)  # noqa: E731
+    np.testing.assert_allclose(f(x).detach().numpy(), expected, rtol=1e-12)
+    assert gradcheck(f, (x,))

@@ -41,13 +41,9 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
         raise ValueError(f"Expected 3D or higher dimensionality                          input (got {dim} dimensions)")
     if input.numel() == 0:
         return input
-    squares = (input * input).unsqueeze(1)
-    if dim == 3:
-        squares = _nn.pad(squares, (0, 0, size // 2, (size - 1) // 2))
-        mean = _nn.avg_pool2d(squares, (size, 1), stride=1).squeeze(1)
-    else:
-        shape = input.size()
-        squares = squares.view(shape[0], 1, shape[1], shape[2], -1)
-        squares = _nn.pad(squares, (0, 0, 0, 0, size // 2, (size - 1) // 2))
-        mean = _nn.avg_pool3d(squares, (size, 1, 1), stride=1).squeeze(1).view(shape)
+    squares = _nn.pad(input * input, (0, 0) * (dim - 2) + (size // 2, (size - 1) // 2))
+    mean = squares.narrow(1, 0, input.shape[1])
+    for i in range(1, size):
+        mean = mean + squares.narrow(1, i, input.shape[1])
+    mean = mean / size
     return input / (mean * alpha + k).pow(beta)
