@@ -20,10 +20,20 @@ template <class T, bool Largest> struct ExtremeOf : Fold<Better<Largest>, T, T> 
     using Next = ExtremeOf;
     static T row(const T* x, int64_t n) {
         if constexpr (has_kernels<T>) {
-            if (n < kShortRow) return Base::row(x, n);
+            if (n < kShortRow) return short_row(x, n);
             auto& k = cpu::kernels().reduce<T>();
             return Largest ? k.max(x, n) : k.min(x, n);
         } else return Base::row(x, n);
+    }
+    // Without branches, which unordered numbers would have mispredicted.
+    static T short_row(const T* x, int64_t n) {
+        T best = x[0];
+        bool nan = best != best;
+        for (int64_t i = 1; i < n; i++) {
+            nan |= x[i] != x[i];
+            best = Largest ? (x[i] > best ? x[i] : best) : (x[i] < best ? x[i] : best);
+        }
+        return nan ? std::numeric_limits<T>::quiet_NaN() : best;
     }
     static void columns(T* y, const T* x, int64_t rows, int64_t n, int64_t stride) {
         if constexpr (has_kernels<T>) {
@@ -152,8 +162,11 @@ template <class T, bool Largest> static int64_t best_in_run(const T* x, int64_t 
         if (n >= kShortRow) return Largest ? cpu::kernels().reduce<T>().argmax(x, n) : cpu::kernels().reduce<T>().argmin(x, n);
     }
     int64_t at = 0;
-    for (int64_t i = 1; i < n && !is_nan(x[at]); i++)
-        if (is_nan(x[i]) || (Largest ? x[i] > x[at] : x[i] < x[at])) at = i;
+    for (int64_t i = 1; i < n; i++) {
+        T best = x[at], v = x[i];
+        bool wins = bool(Largest ? v > best : v < best) | (is_nan(v) & !is_nan(best));
+        at ^= (at ^ i) & -int64_t(wins);  // i if it wins, without a branch
+    }
     return at;
 }
 // The best row for each of n columns.
