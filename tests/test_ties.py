@@ -1,4 +1,4 @@
-"""Gradients where elements tie, are NaN, or lie at a point without a derivative: the values are PyTorch's."""
+"""Gradients where elements tie, are NaN, or lie at a point without a derivative, and other corners: as PyTorch has them."""
 
 import math
 
@@ -67,3 +67,16 @@ def test_splits_and_fills_by_indices_that_cannot_be_used():
         torch.ones(4).tensor_split(torch.empty(2, dtype=torch.int64, device="meta"))
     with pytest.raises(RuntimeError, match="vector/scalar"):
         torch.ones(2, 3).index_fill_(0, torch.zeros(2, 3, dtype=torch.int64), 1.0)
+
+
+def test_an_operator_without_a_derivative_raises_where_the_derivative_is_asked_for():
+    y = torch.special.airy_ai(torch.ones(2, requires_grad=True))
+    assert y.requires_grad
+    with pytest.raises(NotImplementedError, match="derivative for airy_ai is not implemented"):
+        y.sum().backward()
+
+
+def test_in_place_changes_of_shape_need_no_memory_of_their_own():
+    assert torch.arange(3.0).expand(4, 3).t_().shape == (3, 4) and torch.ones(1).expand(1, 4).squeeze_().shape == (4,)
+    with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):
+        torch.arange(3.0).expand(4, 3).add_(1)

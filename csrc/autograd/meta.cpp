@@ -130,7 +130,7 @@ Tensor detach(const Tensor& t) {
     return alias(t);
 }
 
-void check_inplace(const char* op, const Tensor& t, bool will_record) {
+void check_inplace(const char* op, const Tensor& t, bool will_record, bool writes) {
     check(!t->inference || tls.inference, "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone "
           "to get a normal tensor before doing inplace update. (", op, "_)");
     if (tls.grad && t.requires_grad()) {
@@ -146,7 +146,7 @@ void check_inplace(const char* op, const Tensor& t, bool will_record) {
           "_) This view was created inside a no_grad() block, so its history is unknown: make the view and the change in the same mode.");
     check(!will_record || t->view_kind != ViewKind::Multi, "Output of a function that returns multiple views is being modified inplace by ", op,
           "_. Such functions do not allow the output views to be modified inplace. You should replace the inplace operation by an out-of-place one.");
-    check(!may_overlap_itself(t), "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+    check(!writes || !may_overlap_itself(t), "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
           "Please clone() the tensor before performing the operation. (", op, "_)");
 }
 

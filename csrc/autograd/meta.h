@@ -27,7 +27,8 @@ Edge gradient_edge(const Tensor& t);
 void set_history(const Tensor& t, const Ref<Node>& node, uint32_t nr);
 // After an in-place operator: t's (and, for a view, its base's) history now goes through node.
 void rebase_history(const Tensor& t, const Ref<Node>& node);
-void check_inplace(const char* op, const Tensor& t, bool will_record);
+// `writes`: elements, of which none may share memory; false for changes of shape.
+void check_inplace(const char* op, const Tensor& t, bool will_record, bool writes = true);
 // Makes `view` a view of `of` (root base is found); called by the View category and nowhere else.
 void become_view(const Tensor& view, const Tensor& of, ViewKind kind = ViewKind::Normal);
 Tensor detach(const Tensor& t);  // shares memory and version, no history

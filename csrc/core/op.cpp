@@ -57,7 +57,7 @@ Tensor interpret_boxed(const OpInfo& op, PyObject** boxed, size_t n, bool inplac
 }
 
 void no_derivative(const OpInfo& op) {
-    raise(Err::NotImplemented, "derivative for ", op.name, " is not implemented: an argument of ", op.signature, " requires grad");
+    raise(Err::NotImplemented, "derivative for ", op.name, " is not implemented (", op.signature, ")");
 }
 
 void out_with_grad(const OpInfo& op) {

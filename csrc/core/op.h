@@ -13,8 +13,8 @@
 // Operand&`, Tensor[] `const Tensors&`, int `int64_t`, int[] `const Dims&`, float `double`, Scalar `const Scalar&`,
 // ScalarType? `const OptDType&`, and `const std::optional<T>&` for every other T?.
 // Without `backward` an operator must say `static constexpr bool kNoGradient = true` (its result is a constant to
-// differentiation) or derive from Composite (it is a function of other operators); otherwise calling it with an input that
-// requires grad raises NotImplementedError.
+// differentiation) or derive from Composite (it is a function of other operators); otherwise a backward pass that comes to
+// it raises NotImplementedError.
 #pragma once
 #include <array>
 #include <type_traits>
@@ -87,6 +87,7 @@ template <class O> const OpInfo*& op_info() {
     return p;
 }
 const char* make_node_name(const OpInfo& op);  // "MulBackward0"
+[[noreturn]] void no_derivative(const OpInfo& op);
 
 // ---- the node of an operator
 // What nodes of all operators have in common.
@@ -144,9 +145,9 @@ template <class O> struct OpNode final : RecordedNode {
         if constexpr (requires(const Tensor& t) { O::backward(*this, t); }) {
             if (!g[0]) return Grads(edges.size());
             return O::backward(*this, g[0]);
-        } else {
+        } else if constexpr (requires(const Grads& gs) { O::backward(*this, gs); }) {
             return O::backward(*this, static_cast<const Grads&>(g));
-        }
+        } else no_derivative(*op_info<O>());
     }
     void release_saved() override {
         for (auto& s : kept) s.clear();
@@ -226,7 +227,6 @@ template <class O> struct View : Op<O> {
 
 // Asks the innermost interpreter; the boxes are released.
 Tensor interpret_boxed(const OpInfo& op, PyObject** boxed, size_t n, bool inplace);
-[[noreturn]] void no_derivative(const OpInfo& op);
 [[noreturn]] void out_with_grad(const OpInfo& op);
 void copy_into(const OpInfo& op, const char* form, const Tensor& dst, const Tensor& src);  // in-place result: checks dtype and shape
 void write_out(const OpInfo& op, const Tensor& out, const Tensor& result, bool casts);  // out=: resizes, checks dtype
@@ -273,10 +273,7 @@ struct Call<O, R (*)(A...)> {
         else {
             bool wants = recording(a...);
             if constexpr (O::kNoGradient) return as_view(below(a...), a...);
-            else if constexpr (!has_backward_for<NodeT>) {
-                if (wants) no_derivative(*op_info<O>());
-                return as_view(below(a...), a...);
-            } else return wants ? record(a...) : as_view(below(a...), a...);
+            else return wants ? record(a...) : as_view(below(a...), a...);
         }
     }
     static bool recording(A... a) {
@@ -309,12 +306,10 @@ struct Call<O, R (*)(A...)> {
             return self;
         } else {
             bool wants = recording(a...);
-            check_inplace(op.name.c_str(), self, wants);
+            check_inplace(op.name.c_str(), self, wants, !O::kView);
             NodeT* node = nullptr;
             Ref<Node> ref;
-            if constexpr (!O::kNoGradient && !has_backward_for<NodeT>) {
-                if (wants) no_derivative(op);
-            } else if constexpr (!O::kNoGradient) {
+            if constexpr (!O::kNoGradient) {
                 if (wants) {
                     Tensor original;
                     if (O::Saves::template find<false>(0) >= 0) original = clone(self);  // with its history, for second derivatives
@@ -323,7 +318,7 @@ struct Call<O, R (*)(A...)> {
                 }
             }
             write_over(self, a...);
-            if constexpr (!O::kNoGradient && has_backward_for<NodeT>) {
+            if constexpr (!O::kNoGradient) {
                 if (node) {
                     node->add_result(self);
                     rebase_history(self, ref);
