@@ -130,9 +130,9 @@ RL_INLINE LogParts<T> log_split(Vec<T> x) {
     using Unsigned [[gnu::vector_size(RL_VEC_BYTES)]] = std::make_unsigned_t<typename Vec<T>::Int>;
     constexpr int mantissa = is_float<T> ? 23 : 52;
     const Bits one = bits(Vec<T>(T(1))), root = bits(Vec<T>(T(0.70710678118654752)));
-    const Bits i = bits(x) + (one - root);
-    const Bits k = (Bits)((Unsigned)i >> mantissa) - (is_float<T> ? 127 : 1023);
-    const Bits fraction = i & ((typename Vec<T>::Int(1) << mantissa) - 1);
+    const Unsigned i = (Unsigned)bits(x) + (Unsigned)(one - root);  // of a NaN it may pass the largest signed number
+    const Bits k = (Bits)(i >> mantissa) - (is_float<T> ? 127 : 1023);
+    const Bits fraction = (Bits)i & ((typename Vec<T>::Int(1) << mantissa) - 1);
     return {from_int<T>(k), from_bits<T>(fraction + root) - Vec<T>(T(1))};
 }
 template <class T>
