@@ -26,7 +26,7 @@ struct GroupNorm : Op<GroupNorm> {
                     cpu::kernels().reduce<T>().moments(x.data<T>() + i * size, size, &m, &squares);
                     double s = 1 / std::sqrt(squares / double(size) + eps);
                     mean.data<T>()[i] = T(m), rstd.data<T>()[i] = T(s);
-                    for (int64_t k = 0; k < channels; k++) {
+                    for (int64_t k = 0; area && k < channels; k++) {
                         int64_t channel = i % group * channels + k, at = i * size + k * area;
                         double scale = s * (pw ? double(pw[channel]) : 1);
                         cpu::kernels().norm<T>().scale_shift(y.data<T>() + at, x.data<T>() + at, area, T(scale), T((pb ? double(pb[channel]) : 0) - m * scale));
