@@ -160,6 +160,23 @@ def test_padding_is_numpys(mode: str) -> None:
         assert torch.nn.functional.pad(torch.arange(6).view(2, 3), (-1, 2, 1, -1), value=9).tolist() == [[9] * 4, [1, 2, 9, 9]]
 
 
+@pytest.mark.parametrize("length", [255, 1024, 1025, 1999, 4096, 8192, 8200])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.complex128])
+def test_rows_of_any_alignment_are_copied(length: int, dtype: type) -> None:
+    values = np.random.default_rng(length).integers(0, 200, (5, length + 3)).astype(dtype)
+    tensor = torch.from_numpy(values)
+    for shift in (1, 2, 3):
+        assert np.array_equal(torch.roll(tensor, shift, 1).numpy(), np.roll(values, shift, 1))
+        assert np.array_equal(tensor[:, shift:].contiguous().numpy(), values[:, shift:])
+        assert np.array_equal(torch.cat([tensor[:, shift:], tensor], 1).numpy(), np.hstack([values[:, shift:], values]))
+        assert np.array_equal(tensor[:, shift:][torch.tensor([4, 0, 4])].numpy(), values[[4, 0, 4], shift:])
+    assert np.array_equal(tensor.flip(1).numpy(), values[:, ::-1])
+    assert np.array_equal(tensor[2].expand(3, -1).contiguous().numpy(), values[[2, 2, 2]])
+    target = torch.zeros(5, length + 4, dtype=tensor.dtype)
+    target[:, 1:] = tensor
+    assert np.array_equal(target.numpy()[:, 1:], values) and not target.numpy()[:, 0].any()
+
+
 def test_short_rows_are_copied_in_place() -> None:
     x = np.random.default_rng(0).normal(size=(3, 2100, 5)).astype("float32")
     t = torch.from_numpy(x)

@@ -478,18 +478,22 @@ static bool copy_few(const Tensor& dst, const Tensor& src) {
     return true;
 }
 
-// Rows in memory on both sides: the outer loops are left only once for all rows of a plane.
+// Long rows of the result: the outer loops are left only once for all rows of a plane.
 static bool copy_long_rows(const Geometry& g, char* d, const char* s, int64_t size) {
     constexpr int64_t long_row = 256;  // bytes
     size_t last = g.sizes.size() - 1;
-    int64_t n = g.sizes[last];
-    if (last == 0 || n * size < long_row || g.strides[0][last] != 1 || g.strides[1][last] != 1) return false;
+    int64_t n = g.sizes[last], step = g.strides[1][last];
+    if (last == 0 || n * size < long_row || g.strides[0][last] != 1) return false;
     cpu::parallel_for(product(Ints(g.sizes).first(last)), grain_for(n), [&](int64_t a, int64_t b) {
         for (int64_t m; a < b; a += m) {
             Cursor c(g, a * n);
             m = std::min(b - a, g.sizes[last - 1] - c.index[last - 1]);
-            for (int64_t i = 0; i < m; i++)
-                std::memcpy(d + (c.at[0] + i * g.strides[0][last - 1]) * size, s + (c.at[1] + i * g.strides[1][last - 1]) * size, size_t(n * size));
+            for (int64_t i = 0; i < m; i++) {
+                char* to = d + (c.at[0] + i * g.strides[0][last - 1]) * size;
+                const char* from = s + (c.at[1] + i * g.strides[1][last - 1]) * size;
+                if (step == 1) cpu::kernels().copy_row(to, from, n * size);
+                else move_run(to, 1, from, step, n, size);
+            }
         }
     });
     return true;

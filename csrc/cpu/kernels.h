@@ -202,6 +202,8 @@ struct Kernels {
                       int element_size, bool stream);
     // y[i] = x[i * stride], elements of size 1, 2, 4, 8 or 16.
     void (*gather)(void* y, const void* x, int64_t stride, int element_size, int64_t n);
+    // memcpy, for one of many rows.
+    void (*copy_row)(void* y, const void* x, int64_t bytes);
     // y[2 i] = a[i], y[2 i + 1] = b[i], elements of size 1, 2, 4 or 8.
     void (*interleave)(void* y, const void* a, const void* b, int element_size, int64_t n);
     // n elements of size 1, 2, 4, 8 or 16, each a copy of *value.

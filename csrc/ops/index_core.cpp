@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "cpu/clones.h"
+#include "cpu/kernels.h"
 
 namespace rl {
 
@@ -116,7 +117,7 @@ void read_places(char* out, const char* in, const Places& p, int64_t size) {
                 if (w == 1 && p.run)
                     read_run(to, base, index, count);
                 else if (p.run)
-                    for (int64_t i = 0; i < count; i++) std::memcpy(to + i * w, base + index[i], size_t(w) * sizeof(T));
+                    for (int64_t i = 0; i < count; i++) cpu::kernels().copy_row(to + i * w, base + index[i], w * int64_t(sizeof(T)));
                 else
                     for (int64_t i = 0; i < count; i++)
                         for (int64_t k = 0; k < w; k++) to[i * w + k] = base[index[i] + p.inner[size_t(k)]];

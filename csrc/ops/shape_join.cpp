@@ -5,6 +5,7 @@
 #include "core/op.h"
 #include "core/ops.h"
 #include "cpu/buffer.h"
+#include "cpu/kernels.h"
 #include "cpu/parallel.h"
 
 namespace rl {
@@ -96,7 +97,7 @@ struct Cat : Op<Cat> {
                 char* to = out + i * row;
                 for (int64_t k = 0; k < count; k++) {
                     const Part& p = parts.data[k];
-                    std::memcpy(to, p.from + i * p.bytes, size_t(p.bytes));
+                    cpu::kernels().copy_row(to, p.from + i * p.bytes, p.bytes);
                     to += p.bytes;
                 }
             }

@@ -268,6 +268,21 @@ void gather(void* y, const void* x, int64_t stride, int element_size, int64_t n)
             for (int64_t i = 0; i < n; ++i) static_cast<Sixteen*>(y)[i] = static_cast<const Sixteen*>(x)[i * stride];
     }
 }
+// For rows of some kilobytes the library's memcpy starts a string instruction, whose start costs up to a third of the whole.
+void copy_row(void* y, const void* x, int64_t bytes) {
+    constexpr int64_t line = RL_VEC_BYTES, block = 4 * line;
+    char* to = static_cast<char*>(y);
+    const char* from = static_cast<const char*>(x);
+    int64_t i = 0;
+    if (line > 16 && bytes >= 1024 && bytes <= 8192)
+        for (; i + block <= bytes; i += block) {
+            const Wide<char> a = load_line<char>(from + i), b = load_line<char>(from + i + line);
+            const Wide<char> c = load_line<char>(from + i + 2 * line), d = load_line<char>(from + i + 3 * line);
+            store_line<char>(to + i, a), store_line<char>(to + i + line, b);
+            store_line<char>(to + i + 2 * line, c), store_line<char>(to + i + 3 * line, d);
+        }
+    __builtin_memcpy(to + i, from + i, size_t(bytes - i));
+}
 void interleave(void* y, const void* a, const void* b, int element_size, int64_t n) {
     switch (element_size) {
         case 1:
