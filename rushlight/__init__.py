@@ -10,9 +10,10 @@ import math as _math
 import os as _os
 from typing import Any
 
-# Libraries read these when they are loaded. libgomp's waiting threads spin briefly, then sleep; OpenBLAS makes no threads of
-# its own, as work is divided above it. Children, and other libraries of this process, must not inherit them.
-_settings = {"GOMP_SPINCOUNT": "2000", "OPENBLAS_NUM_THREADS": "1"}
+# Libraries read these when they are loaded. libgomp's waiting threads spin for longer than it takes to wake one of them (else each
+# would wait for the other to wake, again and again), then sleep; OpenBLAS makes no threads of its own, as work is divided above
+# it. Children, and other libraries of this process, must not inherit them.
+_settings = {"GOMP_SPINCOUNT": "5000", "OPENBLAS_NUM_THREADS": "1"}
 _added = {name: value for name, value in _settings.items() if name not in _os.environ}
 _os.environ.update(_added)
 from rushlight import _C  # noqa: E402

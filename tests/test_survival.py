@@ -95,3 +95,26 @@ def test_a_second_busy_program_does_not_make_operators_collapse():
         if ratios[-1] <= 2.5:
             return
     raise AssertionError(f"an operator on 1M floats became {min(ratios):.1f} times slower beside a busy program")
+
+
+def test_bursts_after_a_pause_are_no_slower_than_one_thread():
+    """A team that sleeps in the pause and does not wake well would make each call of a burst wait, six times slower than alone."""
+    x = torch.randn(1 << 20)
+    threads = torch.get_num_threads()
+
+    def median(count: int) -> float:
+        torch.set_num_threads(count)
+        bursts = []
+        for _ in range(15):
+            time.sleep(0.03)
+            times = [time.perf_counter()]
+            for _ in range(200):
+                torch.sum(x)
+                times.append(time.perf_counter())
+            bursts += [b - a for a, b in zip(times, times[1:], strict=False)]
+        return sorted(bursts)[int(0.75 * len(bursts))]
+
+    try:
+        assert min(median(2) / median(1) for _ in range(4)) < 1.5
+    finally:
+        torch.set_num_threads(threads)

@@ -3,8 +3,9 @@
 #include <omp.h>
 #include <pthread.h>
 #include <sched.h>
-
 #include <time.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -21,13 +22,13 @@ namespace {
 
 using Nanoseconds = int64_t;
 
-// A region should last about as long as the caller's own share. When it lasts much longer, another program holds a
-// processor that a member of the team waits for, and each region may cost a scheduler's time slice. Then loops run
-// serially for a while: shortly at first, since it may be another library's threads that spin once after their work, and
-// longer each time that it happens again within kBusyMemory.
-constexpr double kBusyRatio = 2.5;
-constexpr Nanoseconds kBusyMargin = 200'000, kBackOffFirst = 2'000'000, kBackOffLongest = 160'000'000,
-                      kBusyMemory = 500'000'000;
+// Whether threads gain anything shows only in the running: another program may hold the processor that a member of the team
+// waits for, or the calls come so far apart that the team sleeps and each region costs the time to wake it. So time gained
+// (against one thread doing all parts) is credited up to kMostCredit, and when what was lost exceeds it by kLossAllowed,
+// loops run serially for a while: at first for some times what was lost, longer each time that trying threads again has
+// gained nothing.
+// kLossAllowed is more than what waking the team once costs.
+constexpr Nanoseconds kMostCredit = 300'000, kLossAllowed = 600'000, kBackOffFirst = 2'000'000, kBackOffLongest = 160'000'000;
 
 Nanoseconds now() {
     timespec t;
@@ -81,8 +82,8 @@ int default_threads() {
 
 struct State {
     std::atomic<int> threads{default_threads()};
-    std::atomic<bool> forked{false}, active{false};
-    std::atomic<Nanoseconds> serial_until{0}, back_off{kBackOffFirst}, last_busy{-kBusyMemory};
+    std::atomic<bool> forked{false}, active{false}, lost{false};
+    std::atomic<Nanoseconds> credit{0}, serial_until{0}, back_off{kBackOffFirst};
 };
 
 State& state() {
@@ -107,15 +108,41 @@ struct InRegion {
     ~InRegion() { in_region = false; }
 };
 
-void note_duration(State& s, Nanoseconds region, Nanoseconds own, Nanoseconds end) {
-    if (double(region) > kBusyRatio * double(own) + double(kBusyMargin)) {
-        bool again = end - s.last_busy.exchange(end, std::memory_order_relaxed) < kBusyMemory;
-        Nanoseconds wait = again ? std::min(2 * s.back_off.load(std::memory_order_relaxed), kBackOffLongest) : kBackOffFirst;
-        s.back_off.store(wait, std::memory_order_relaxed);
-        s.serial_until.store(end + wait, std::memory_order_relaxed);
-    } else if (s.serial_until.load(std::memory_order_relaxed) != 0) {
-        s.serial_until.store(0, std::memory_order_relaxed);
+// The kernel may wake a member on the processor of another one, beside an idle processor, and as both sleep often it may
+// leave them there for long. So after a region that lost time each member looks whether one before it had the same
+// processor, and if so leaves those processors to them.
+constexpr int kMostApart = 256;
+std::atomic<int> processor_of[kMostApart];
+
+void keep_apart(int me) {
+    if (me >= kMostApart) return;
+    int mine = sched_getcpu();
+    processor_of[me].store(mine, std::memory_order_relaxed);
+    cpu_set_t allowed;
+    bool shared = false;
+    if (me == 0 || sched_getaffinity(getpid(), sizeof allowed, &allowed) != 0) return;
+    for (int i = 0; i < me; i++) {
+        int other = processor_of[i].load(std::memory_order_relaxed);
+        shared |= other == mine;
+        if (other >= 0 && other < CPU_SETSIZE) CPU_CLR(other, &allowed);
     }
+    if (shared && CPU_COUNT(&allowed) > 0) sched_setaffinity(0, sizeof allowed, &allowed);
+}
+
+// A region lasted `took`, where one thread would have needed about `serial`.
+void note_duration(State& s, Nanoseconds took, Nanoseconds serial, Nanoseconds end) {
+    s.lost.store(took > serial, std::memory_order_relaxed);
+    Nanoseconds credit = s.credit.load(std::memory_order_relaxed) + serial - took;
+    if (credit >= kMostCredit) {
+        credit = kMostCredit;
+        s.back_off.store(kBackOffFirst, std::memory_order_relaxed);
+    } else if (credit < -kLossAllowed) {
+        Nanoseconds wait = s.back_off.load(std::memory_order_relaxed);
+        s.serial_until.store(end + std::max(wait, -8 * credit), std::memory_order_relaxed);
+        s.back_off.store(std::min(2 * wait, kBackOffLongest), std::memory_order_relaxed);
+        credit = 0;
+    }
+    s.credit.store(credit, std::memory_order_relaxed);
 }
 
 }  // namespace
@@ -141,10 +168,10 @@ void set_region_threads(int n) {
 
 RegionTimer::RegionTimer(int threads) : start_(threads > 1 ? now() : 0) {}
 
-int64_t RegionTimer::finish(int64_t expected) const {
+int64_t RegionTimer::finish(int64_t serial) const {
     if (!start_) return 0;
     Nanoseconds end = now();
-    if (expected) note_duration(state(), end - start_, expected, end);
+    if (serial) note_duration(state(), end - start_, serial, end);
     return end - start_;
 }
 
@@ -152,25 +179,29 @@ void region_detail::run_region(int threads, int64_t n, Body body, const void* f)
     State& s = state();
     if (s.active.exchange(true, std::memory_order_acquire)) return body(f, 0, n);
     int parts = int(std::min<int64_t>(threads, n));
+    bool lost = s.lost.load(std::memory_order_relaxed);
+    if (lost) keep_apart(0);
     std::atomic<bool> failed{false};
     std::exception_ptr error;
     Nanoseconds start = now(), own = 0;
 #pragma omp parallel num_threads(parts)
     {
         InRegion inside;
+        if (lost && omp_get_thread_num() > 0) keep_apart(omp_get_thread_num());
         int64_t team = omp_get_num_threads(), me = omp_get_thread_num();
         int64_t chunk = n / team, extra = n % team;
         int64_t begin = me * chunk + std::min(me, extra), end = begin + chunk + (me < extra ? 1 : 0);
+        Nanoseconds begun = me == 0 ? now() : 0;
         try {
             if (begin < end) body(f, begin, end);
         } catch (...) {
             if (!failed.exchange(true)) error = std::current_exception();
         }
-        if (me == 0) own = now() - start;
+        if (me == 0) own = now() - begun;
     }
     Nanoseconds end = now();
     s.active.store(false, std::memory_order_release);
-    note_duration(s, end - start, own, end);
+    note_duration(s, end - start, own * parts, end);
     if (error) std::rethrow_exception(error);
 }
 

@@ -9,7 +9,7 @@ int num_threads();  // what set_num_threads() said, else min(affinity, the conta
 void set_num_threads(int n);  // n >= 1; has no effect in a forked child, which stays serial
 
 // How many threads the next region would use: 1 inside a region, in a forked child, while another Python thread runs a
-// region, and for some milliseconds after the machine turned out to be busy.
+// region, and for some milliseconds after threads turned out to gain nothing, as on a busy machine.
 int region_threads();
 
 // Makes libgomp's own default, by which oneDNN chooses, n for this thread. Cheap when nothing changes.
@@ -19,8 +19,8 @@ void set_region_threads(int n);
 class RegionTimer {
   public:
     explicit RegionTimer(int threads);
-    // Returns the nanoseconds it took; `expected` is what it takes on an idle machine, 0 if unknown.
-    int64_t finish(int64_t expected) const;
+    // Returns the nanoseconds it took; `serial` is what one thread would have needed, 0 if unknown.
+    int64_t finish(int64_t serial) const;
 
   private:
     int64_t start_;  // 0: one thread, nothing to learn
