@@ -7,6 +7,7 @@
 #include "cpu/buffer.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
+#include "ops/index_core.h"
 
 namespace rl {
 
@@ -65,26 +66,20 @@ struct Cat : Op<Cat> {
     static void fill(const Tensor& out, const Tensors& ts, int64_t d) {
         bool plain = out.is_contiguous();
         for (auto& t : ts) plain &= t.is_contiguous() && t.dtype() == out.dtype() && !t.lazy();
-        int64_t at = 0, size = itemsize(out.dtype());
-        int64_t outer = product(Ints(out.sizes()).first(size_t(d))), inner = product(Ints(out.sizes()).subspan(size_t(d + 1))) * size;
-        if (plain && outer > 1) return fill_rows(out.raw(), ts, outer, size);
+        int64_t at = 0, size = itemsize(out.dtype()), outer = product(Ints(out.sizes()).first(size_t(d)));
+        if (plain) return fill_rows(out.raw(), ts, outer, size);
         for (auto& t : ts) {
             if (skipped(t) || t.numel() == 0) continue;
-            int64_t n = t.sizes()[d];
-            if (plain) {
-                char* to = out.raw() + at * inner;
-                const char* from = t.raw();
-                cpu::parallel_for(n * inner, 1 << 19, [&](int64_t a, int64_t b) { std::memcpy(to + a, from + a, size_t(b - a)); });
-            } else copy_raw(alias(out, t.sizes(), out.strides(), out->offset + at * out.strides()[d]), resolve(t));
-            at += n;
+            copy_raw(alias(out, t.sizes(), out.strides(), out->offset + at * out.strides()[d]), resolve(t));
+            at += t.sizes()[d];
         }
     }
+    struct Part {
+        const char* from;
+        int64_t bytes;  // of it in a row of the result
+    };
     // Row by row, so that the result is written from its beginning to its end.
     static void fill_rows(char* out, const Tensors& ts, int64_t outer, int64_t size) {
-        struct Part {
-            const char* from;
-            int64_t bytes;
-        };
         cpu::Buffer<Part> parts(int64_t(ts.size()));
         int64_t row = 0, count = 0;
         for (auto& t : ts) {
@@ -92,6 +87,8 @@ struct Cat : Op<Cat> {
             parts.data[count++] = {t.raw(), t.numel() / outer * size};
             row += parts.data[count - 1].bytes;
         }
+        if (outer == 1) return fill_one_row(out, parts.data, count);
+        if (row == count * size && size <= 8 && outer >= 16) return fill_columns(out, parts.data, count, outer, size);
         cpu::parallel_for(outer, std::max<int64_t>(1, (1 << 18) / std::max<int64_t>(row, 1)), [&](int64_t a, int64_t b) {
             for (int64_t i = a; i < b; i++) {
                 char* to = out + i * row;
@@ -101,6 +98,28 @@ struct Cat : Op<Cat> {
                     to += p.bytes;
                 }
             }
+        });
+    }
+    static void fill_one_row(char* out, const Part* parts, int64_t count) {
+        for (int64_t k = 0; k < count; out += parts[k++].bytes) {
+            const char* from = parts[k].from;
+            cpu::parallel_for(parts[k].bytes, 1 << 19, [&](int64_t a, int64_t b) { std::memcpy(out + a, from + a, size_t(b - a)); });
+        }
+    }
+    // An element of every part to a row.
+    static void fill_columns(char* out, const Part* parts, int64_t count, int64_t rows, int64_t size) {
+        constexpr int64_t block = 256;  // rows whose part of the result stays in the first-level cache
+        cpu::parallel_for(rows, grain_for(count), [&](int64_t a, int64_t b) {
+            if (count == 2) return cpu::kernels().interleave(out + 2 * a * size, parts[0].from + a * size, parts[1].from + a * size, int(size), b - a);
+            dispatch_size(size, [&](auto tag) {
+                using T = typename decltype(tag)::type;
+                T* to = reinterpret_cast<T*>(out);
+                for (int64_t i = a; i < b; i += block)
+                    for (int64_t k = 0; k < count; k++) {
+                        const T* from = reinterpret_cast<const T*>(parts[k].from);
+                        for (int64_t j = i; j < std::min(b, i + block); j++) to[j * count + k] = from[j];
+                    }
+            });
         });
     }
     static Grads backward(Ctx& c, const Tensor& g) {
