@@ -28,33 +28,36 @@ Tensor transform(const char* kernel, const Tensor& self, const Dims& dims, int64
 // ---- few points: in double precision, here
 constexpr int64_t kFewPoints = 512, kFewElements = 2048;
 
-// exp(-2 pi i k / n) for k < n; those of the last size are kept.
-const std::vector<c128>& roots_of_unity(int64_t n) {
-    thread_local std::vector<c128> roots;
-    if (int64_t(roots.size()) == n) return roots;
-    roots.resize(size_t(n));
-    for (int64_t k = 0; k < n; k++) {
+// exp(-2 pi i k / n) for k < n
+const c128* roots_of_unity(int64_t n) {
+    static std::vector<c128> tables[kFewPoints + 1];
+    auto& roots = tables[n];
+    for (int64_t k = int64_t(roots.size()); k < n; k++) {
         double angle = -2 * std::numbers::pi * double(k) / double(n);
-        roots[size_t(k)] = {std::cos(angle), std::sin(angle)};
+        roots.push_back({std::cos(angle), std::sin(angle)});
     }
-    return roots;
+    return roots.data();
 }
 c128 product(c128 a, c128 b) { return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()}; }
 // Transform of n points `step` apart into y: while n is even of its halves (Cooley and Tukey, 1965), then by the definition.
-void transform_line(const c128* x, int64_t step, c128* y, int64_t n, const std::vector<c128>& roots) {
-    int64_t turn = int64_t(roots.size()) / n;
-    if (n % 2 || n == 2) {
+// `turn` roots lie between those of n.
+void transform_line(const c128* x, int64_t step, c128* y, int64_t n, const c128* roots, int64_t turn) {
+    if (n == 2) {
+        y[0] = x[0] + x[step], y[1] = x[0] - x[step];
+        return;
+    }
+    if (n % 2) {
         for (int64_t k = 0; k < n; k++) {
             c128 sum = 0;
-            for (int64_t j = 0, r = 0; j < n; j++, r = r + k < n ? r + k : r + k - n) sum += product(x[j * step], roots[size_t(r * turn)]);
+            for (int64_t j = 0, r = 0; j < n; j++, r = r + k < n ? r + k : r + k - n) sum += product(x[j * step], roots[r * turn]);
             y[k] = sum;
         }
         return;
     }
-    transform_line(x, 2 * step, y, n / 2, roots);
-    transform_line(x + step, 2 * step, y + n / 2, n / 2, roots);
+    transform_line(x, 2 * step, y, n / 2, roots, 2 * turn);
+    transform_line(x + step, 2 * step, y + n / 2, n / 2, roots, 2 * turn);
     for (int64_t k = 0; k < n / 2; k++) {
-        c128 even = y[k], odd = product(y[k + n / 2], roots[size_t(k * turn)]);
+        c128 even = y[k], odd = product(y[k + n / 2], roots[k * turn]);
         y[k] = even + odd, y[k + n / 2] = even - odd;
     }
 }
@@ -67,53 +70,78 @@ bool is_few(const Tensor& t, const Dims& sizes, const Dims& dims) {
     }
     return true;
 }
-struct FewPoints {
-    std::vector<c128> data;
-    Dims sizes;
-    FewPoints(const Tensor& t) : data(size_t(t.numel())), sizes(t.sizes()) {
-        Tensor wide = cast_raw(t, DType::Complex128);
-        std::copy_n(wide.data<c128>(), wide.numel(), data.begin());
+template <class F> void dispatch_inexact(DType t, F&& f) {
+    switch (t) {
+        case DType::Float32: return f(Tag<float>{});
+        case DType::Float64: return f(Tag<double>{});
+        case DType::Complex64: return f(Tag<c64>{});
+        default: return f(Tag<c128>{});
     }
+}
+class FewPoints {
+  public:
+    explicit FewPoints(const Tensor& t) : sizes(t.sizes()), count_(t.numel()) {
+        Tensor s = contiguous(resolve(t));
+        if (is_reduced(s.dtype())) s = cast_raw(s, DType::Float32);
+        dispatch_inexact(s.dtype(), [&](auto tag) {
+            using T = typename decltype(tag)::type;
+            for (int64_t i = 0; i < count_; i++) data_[i] = c128(s.data<T>()[i]);
+        });
+    }
+    FewPoints(const FewPoints&) = delete;
+    Dims sizes;
+
     void transform(int64_t d, bool forward) {
-        int64_t n = sizes[size_t(d)], inner = 1;
-        for (size_t i = size_t(d) + 1; i < sizes.size(); i++) inner *= sizes[i];
-        const auto& roots = roots_of_unity(n);
-        c128 in[kFewPoints], out[kFewPoints];
-        for (size_t begin = 0; begin < data.size(); begin += size_t(n * inner))
+        int64_t n = sizes[size_t(d)], inner = inner_of(d);
+        const c128* roots = roots_of_unity(n);
+        if (!forward) conjugate();
+        for (int64_t begin = 0; begin < count_; begin += n * inner)
             for (int64_t i = 0; i < inner; i++) {
-                c128* line = &data[begin + size_t(i)];
-                for (int64_t k = 0; k < n; k++) in[k] = forward ? line[k * inner] : std::conj(line[k * inner]);
-                transform_line(in, 1, out, n, roots);
-                for (int64_t k = 0; k < n; k++) line[k * inner] = forward ? out[k] : std::conj(out[k]);
+                transform_line(&data_[begin + i], inner, other_, n, roots, 1);
+                for (int64_t k = 0; k < n; k++) data_[begin + i + k * inner] = other_[k];
             }
+        if (!forward) conjugate();
     }
     // The spectrum of n real points of which the first n / 2 + 1 are here.
     void complete(int64_t d, int64_t n) {
-        int64_t have = sizes[size_t(d)], inner = 1;
-        for (size_t i = size_t(d) + 1; i < sizes.size(); i++) inner *= sizes[i];
-        int64_t outer = int64_t(data.size()) / (have * inner);
-        std::vector<c128> full(size_t(outer * n * inner));
+        int64_t have = sizes[size_t(d)], inner = inner_of(d), outer = count_ / (have * inner);
         for (int64_t o = 0; o < outer; o++)
             for (int64_t k = 0; k < n; k++)
                 for (int64_t i = 0; i < inner; i++) {
-                    c128 v = data[size_t((o * have + (k < have ? k : n - k)) * inner + i)];
-                    full[size_t((o * n + k) * inner + i)] = k == 0 || 2 * k == n ? c128(v.real()) : k < have ? v : std::conj(v);
+                    c128 v = data_[(o * have + (k < have ? k : n - k)) * inner + i];
+                    other_[(o * n + k) * inner + i] = k == 0 || 2 * k == n ? c128(v.real()) : k < have ? v : std::conj(v);
                 }
-        data.swap(full);
         sizes[size_t(d)] = n;
+        count_ = outer * n * inner;
+        std::copy_n(other_, count_, data_);
     }
     // The first `keep` points along d, scaled.
     Tensor result(DType t, int64_t d, int64_t keep, double scale) const {
         Dims part = sizes;
         part[size_t(d)] = keep;
-        Tensor all = empty(sizes, DType::Complex128);
-        c128* p = all.data<c128>();
-        for (size_t i = 0; i < data.size(); i++) p[i] = data[i] * scale;
-        if (is_complex(t)) return cast_raw(alias(all, part, all.strides(), 0), t);
-        Tensor r = empty(part, DType::Float64);  // of a real result all points are kept
-        for (size_t i = 0; i < data.size(); i++) r.data<double>()[i] = data[i].real() * scale;
+        DType computed = is_reduced(t) ? DType::Float32 : t;
+        Tensor r = empty(part, computed);
+        int64_t n = sizes[size_t(d)], inner = inner_of(d), outer = count_ / (n * inner), row = keep * inner;
+        dispatch_inexact(computed, [&](auto tag) {
+            using T = typename decltype(tag)::type;
+            for (int64_t o = 0; o < outer; o++)
+                for (int64_t i = 0; i < row; i++) {
+                    c128 v = data_[o * n * inner + i] * scale;
+                    if constexpr (std::is_floating_point_v<T>) r.data<T>()[o * row + i] = T(v.real());
+                    else r.data<T>()[o * row + i] = T(v);
+                }
+        });
         return cast_raw(r, t);
     }
+
+  private:
+    int64_t inner_of(int64_t d) const { return rl::product(Ints(sizes).subspan(size_t(d) + 1)); }
+    void conjugate() {
+        for (int64_t i = 0; i < count_; i++) data_[i] = std::conj(data_[i]);
+    }
+    int64_t count_;
+    double room_[4 * kFewElements];  // plain numbers, which nobody sets to zero first
+    c128 *const data_ = reinterpret_cast<c128*>(room_), *const other_ = data_ + kFewElements;
 };
 double scale_of(int64_t normalization, const Dims& sizes, const Dims& dims) {
     double n = 1;
@@ -144,7 +172,7 @@ struct FftComplex : Op<FftComplex> {
         if (dim.empty()) return clone(self);
         Dims dims = wrapped(dim, self.dim());
         if (!is_few(self, self.sizes(), dims)) return transform("c2c", self, dims, normalization, forward);
-        FewPoints points(resolve(self));
+        FewPoints points(self);
         for (int64_t d : dims) points.transform(d, forward);
         return points.result(self.dtype(), dims.back(), points.sizes[size_t(dims.back())], scale_of(normalization, points.sizes, dims));
     }
@@ -163,7 +191,7 @@ struct FftOfReal : Op<FftOfReal> {
         if (onesided) sizes[dims.back()] = sizes[dims.back()] / 2 + 1;
         if (self.is_meta() || self.numel() == 0) return empty(sizes, to_complex(self.dtype()), self.device());
         if (!is_few(self, self.sizes(), dims)) return transform("r2c", self, dims, normalization, onesided);
-        FewPoints points(resolve(self));
+        FewPoints points(self);
         for (int64_t d : dims) points.transform(d, true);
         return points.result(to_complex(self.dtype()), dims.back(), sizes[size_t(dims.back())], scale_of(normalization, points.sizes, dims));
     }
@@ -191,7 +219,7 @@ struct FftToReal : Op<FftToReal> {
         sizes[dims.back()] = last_dim_size;
         if (self.is_meta() || self.numel() == 0) return empty(sizes, to_real(self.dtype()), self.device());
         if (!is_few(self, sizes, dims) || self.sizes()[size_t(dims.back())] != last_dim_size / 2 + 1) return transform("c2r", self, dims, normalization, last_dim_size);
-        FewPoints points(resolve(self));
+        FewPoints points(self);
         for (size_t i = 0; i + 1 < dims.size(); i++) points.transform(dims[i], false);
         points.complete(dims.back(), last_dim_size);
         points.transform(dims.back(), false);
