@@ -120,7 +120,7 @@ struct Own {
     std::atomic<int64_t> bytes{0}, allocations{0}, frees{0};  // written by the owner alone, read by all
 };
 Own own;
-thread_local bool owner = false;
+thread_local bool owner __attribute__((tls_model("initial-exec"))) = false;
 struct MakeOwner {
     MakeOwner() { owner = true; }
 } make_owner;

@@ -204,6 +204,8 @@ struct Kernels {
     void (*gather)(void* y, const void* x, int64_t stride, int element_size, int64_t n);
     // memcpy, for one of many rows.
     void (*copy_row)(void* y, const void* x, int64_t bytes);
+    // Rows of y = the rows of x that begin at index[i] * step, in bytes.
+    void (*gather_rows)(void* y, const void* x, const int64_t* index, int64_t step, int64_t bytes, int64_t n);
     // y[2 i] = a[i], y[2 i + 1] = b[i], elements of size 1, 2, 4 or 8.
     void (*interleave)(void* y, const void* a, const void* b, int element_size, int64_t n);
     // n elements of size 1, 2, 4, 8 or 16, each a copy of *value.

@@ -106,7 +106,8 @@ RL_INLINE Vec<T> nextafter(Vec<T> x, Vec<T> y) {
     using V = Vec<T>;
     const V zero = T(0);
     const Mask<T> away = (x < y) ^ (x < zero);  // from zero: the next larger magnitude
-    const auto magnitude = bits(where(away, from_bits<T>(bits(x) + 1), from_bits<T>(bits(x) - 1)));
+    const Vec<T> from = where(x == zero, V(T(1)), x);  // the bits of zeros have no neighbour on one side
+    const auto magnitude = bits(where(away, from_bits<T>(bits(from) + 1), from_bits<T>(bits(from) - 1)));
     V r = where(x == zero, copysign(from_bits<T>(bits(zero) + 1), y), from_bits<T>(magnitude));
     r = where(x == y, y, r);
     return where(isnan(x) | isnan(y), x + y, r);

@@ -161,7 +161,7 @@ struct Embedding : Op<Embedding> {
         const char* from = w.raw();
         char* to = r.raw();
         cpu::parallel_for(at.numel(), std::max<int64_t>(1, (1 << 18) / std::max<int64_t>(bytes, 1)), [&](int64_t begin, int64_t end) {
-            for (int64_t i = begin; i < end; i++) cpu::kernels().copy_row(to + i * bytes, from + at.data<int64_t>()[i] * bytes, bytes);
+            cpu::kernels().gather_rows(to + begin * bytes, from, at.data<int64_t>() + begin, bytes, bytes, end - begin);
         });
         return r;
     }

@@ -114,7 +114,7 @@ void read_places(char* out, const char* in, const Places& p, int64_t size) {
                 if (w == 1 && p.run)
                     read_run(to, base, index, count);
                 else if (p.run)
-                    for (int64_t i = 0; i < count; i++) cpu::kernels().copy_row(to + i * w, base + index[i], w * int64_t(sizeof(T)));
+                    cpu::kernels().gather_rows(to, base, index, int64_t(sizeof(T)), w * int64_t(sizeof(T)), count);
                 else
                     for (int64_t i = 0; i < count; i++)
                         for (int64_t k = 0; k < w; k++) to[i * w + k] = base[index[i] + p.inner[size_t(k)]];

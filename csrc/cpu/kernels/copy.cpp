@@ -193,6 +193,39 @@ RL_INLINE void gather_as(void* y, const void* x, int64_t stride, int64_t n) {
             store_line<T>(to + i, evens<T>(load_line<T>(from + 2 * i), load_line<T>(from + 2 * i + N), index));
     for (; i < n; ++i) to[i] = from[i * stride];
 }
+// The last piece of a row lies over the one before it.
+template <int Piece>
+RL_INLINE bool copy_pieces(char* to, const char* from, int64_t bytes) {
+    using P [[gnu::vector_size(Piece)]] = char;
+    if (bytes < Piece) return false;
+    P piece;
+    for (int64_t i = 0; i + Piece <= bytes; i += Piece) {
+        __builtin_memcpy(&piece, from + i, Piece);
+        __builtin_memcpy(to + i, &piece, Piece);
+    }
+    __builtin_memcpy(&piece, from + bytes - Piece, Piece);
+    __builtin_memcpy(to + bytes - Piece, &piece, Piece);
+    return true;
+}
+// memcpy of a row. The library's function is one call for each of them, and for rows of some kilobytes it starts a string
+// instruction, whose start costs up to a third of the whole.
+RL_INLINE void copy_bytes(char* to, const char* from, int64_t bytes) {
+    constexpr int64_t line = RL_VEC_BYTES, block = 4 * line;
+    if (bytes > 8192 || (line == 16 && bytes > 256)) {
+        __builtin_memcpy(to, from, size_t(bytes));
+        return;
+    }
+    int64_t i = 0;
+    for (; i + block <= bytes; i += block) {
+        const Wide<char> a = load_line<char>(from + i), b = load_line<char>(from + i + line);
+        const Wide<char> c = load_line<char>(from + i + 2 * line), d = load_line<char>(from + i + 3 * line);
+        store_line<char>(to + i, a), store_line<char>(to + i + line, b);
+        store_line<char>(to + i + 2 * line, c), store_line<char>(to + i + 3 * line, d);
+    }
+    to += i, from += i, bytes -= i;
+    if (copy_pieces<line>(to, from, bytes) || (line > 16 && copy_pieces<16>(to, from, bytes)) || copy_pieces<4>(to, from, bytes)) return;
+    for (i = 0; i < bytes; ++i) to[i] = from[i];
+}
 template <class T>
 RL_INLINE void interleave_as(void* y, const void* a, const void* b, int64_t n) {
     constexpr int N = RL_VEC_BYTES / int(sizeof(T));
@@ -268,20 +301,13 @@ void gather(void* y, const void* x, int64_t stride, int element_size, int64_t n)
             for (int64_t i = 0; i < n; ++i) static_cast<Sixteen*>(y)[i] = static_cast<const Sixteen*>(x)[i * stride];
     }
 }
-// For rows of some kilobytes the library's memcpy starts a string instruction, whose start costs up to a third of the whole.
 void copy_row(void* y, const void* x, int64_t bytes) {
-    constexpr int64_t line = RL_VEC_BYTES, block = 4 * line;
+    copy_bytes(static_cast<char*>(y), static_cast<const char*>(x), bytes);
+}
+void gather_rows(void* y, const void* x, const int64_t* index, int64_t step, int64_t bytes, int64_t n) {
     char* to = static_cast<char*>(y);
     const char* from = static_cast<const char*>(x);
-    int64_t i = 0;
-    if (line > 16 && bytes >= 1024 && bytes <= 8192)
-        for (; i + block <= bytes; i += block) {
-            const Wide<char> a = load_line<char>(from + i), b = load_line<char>(from + i + line);
-            const Wide<char> c = load_line<char>(from + i + 2 * line), d = load_line<char>(from + i + 3 * line);
-            store_line<char>(to + i, a), store_line<char>(to + i + line, b);
-            store_line<char>(to + i + 2 * line, c), store_line<char>(to + i + 3 * line, d);
-        }
-    __builtin_memcpy(to + i, from + i, size_t(bytes - i));
+    for (int64_t i = 0; i < n; ++i) copy_bytes(to + i * bytes, from + index[i] * step, bytes);
 }
 void interleave(void* y, const void* a, const void* b, int element_size, int64_t n) {
     switch (element_size) {

@@ -39,6 +39,7 @@ void transpose(void* y, const void* x, int64_t rows, int64_t columns, int64_t x_
                int element_size, bool stream);
 void gather(void* y, const void* x, int64_t stride, int element_size, int64_t n);
 void copy_row(void* y, const void* x, int64_t bytes);
+void gather_rows(void* y, const void* x, const int64_t* index, int64_t step, int64_t bytes, int64_t n);
 void interleave(void* y, const void* a, const void* b, int element_size, int64_t n);
 void fill(void* y, const void* value, int element_size, int64_t n);
 void dropout_f32(float* y, const float* x, const uint8_t* mask, float scale, int64_t n);
