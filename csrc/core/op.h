@@ -299,7 +299,7 @@ struct Call<O, R (*)(A...)> {
         if constexpr (O::kComposite) {
             if constexpr (std::is_same_v<R, Tensor>) {
                 Tensor r = O::forward(a...);
-                check(can_cast(r.dtype(), self.dtype()) && same(r.sizes(), self.sizes()), op.name, "_: the result, ", name(r.dtype()), " of shape ", r.sizes(),
+                check((O::kCastsOut ? can_cast(r.dtype(), self.dtype()) : r.dtype() == self.dtype()) && same(r.sizes(), self.sizes()), op.name, "_: the result, ", name(r.dtype()), " of shape ", r.sizes(),
                       ", can't be stored in a ", name(self.dtype()), " tensor of shape ", self.sizes());
                 copy_(self, r);
             }

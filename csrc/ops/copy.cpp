@@ -225,6 +225,7 @@ void resize_output(const char* op, const Tensor& out, Ints sizes) {
         check(!may_overlap_itself(out), "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before performing the operation. (", op, ", out=)");
         return;
     }
+    for (int64_t s : sizes) check(s >= 0, "Trying to create tensor with negative dimension ", s, ": ", sizes, " (", op, ", out=)");
     if (out.numel() != 0) {
         std::string text = cat("An output with one or more elements was resized since it had shape ", out.sizes(), ", which does not match the required output shape ", sizes, " (", op,
                                "). This behavior is deprecated, and in a future PyTorch release outputs will not be resized unless they have zero elements. You can explicitly reuse an out tensor t by resizing it, inplace, to zero elements with t.resize_(0).");

@@ -434,6 +434,7 @@ template <bool Upper> static Dims indices_shape(int64_t row, int64_t col, int64_
     return {2, int64_t(n)};
 }
 template <bool Upper> static void fill_indices(const Tensor& r, int64_t row, int64_t col, int64_t offset) {
+    check(r.dtype() == DType::Int64 || r.dtype() == DType::Int32, Err::NotImplemented, Upper ? "\"triu" : "\"tril", "_indices\" not implemented for '", title(r.dtype()), "'");
     Tensor t = r.dtype() == DType::Int64 ? r : empty(r.sizes(), DType::Int64);
     int64_t *rows = t.data<int64_t>(), *cols = rows + t.sizes()[1];
     int64_t* end = cols;

@@ -239,8 +239,9 @@ struct Lerp : Ternary<Lerp> {
         if constexpr (is_complex_v<V>) return std::norm(w) < typename V::value_type(0.25) ? a + w * (b - a) : b - (b - a) * (V(1) - w);
         else return where(abs(w) < V(lane_t<V>(0.5)), a + w * (b - a), b - (b - a) * (V(lane_t<V>(1)) - w));
     }
-    static void validate(const Operand* in, DType, const Scalar*) {
+    static void validate(const Operand* in, DType common, const Scalar*) {
         DType t = in[0].tensor->dtype();
+        check(is_inexact(common) && (is_inexact(t) || in[2].tensor), Err::NotImplemented, "\"lerp_kernel_", in[2].tensor ? "tensor" : "scalar", "\" not implemented for '", title(t), "'");
         check(in[1].tensor->dtype() == t, "expected dtype ", name(t), " for `end` but got dtype ", name(in[1].tensor->dtype()), " (lerp)");
         check(!in[2].tensor || in[2].tensor->dtype() == t, "expected dtype ", name(t), " for `weight` but got dtype ", name(in[2].tensor ? in[2].tensor->dtype() : t), " (lerp)");
     }

@@ -65,6 +65,10 @@ POINTWISE(LogicalNot);
         static void validate(const Operand*, DType common, const Scalar*) {                                  \
             check(!is_complex(common), NAME " does not support complex inputs.");                            \
         }                                                                                                    \
+        static Tensor into(const Tensor& out, bool inplace, const Tensor& self) {                            \
+            check(!out || out.dtype() == DType::Bool, NAME " does not support non-boolean outputs.");        \
+            return Test<Struct>::into(out, inplace, self);                                                   \
+        }                                                                                                    \
     };                                                                                                       \
     POINTWISE(Struct)
 REAL_TEST(IsPosInf, "isposinf", "Whether elements are +infinity.", false, x == V(__builtin_inf()));

@@ -193,6 +193,7 @@ struct FloatPower : Composite<FloatPower> {
     SIG("float_power.Tensor_Tensor(Operand self, Operand exponent, *, Tensor? out=None) -> Tensor");
     DOC("self to the power of exponent, in float64 or complex128.");
     FORMS(FUNCTION | METHOD | INPLACE | OUT);
+    static constexpr bool kCastsOut = false;
     static Tensor forward(const Operand& self, const Operand& exponent) {
         check(self.tensor || exponent.tensor, Err::Type, "float_power() received an invalid combination of arguments - got numbers only, but expected at least one Tensor");
         auto complex = [](const Operand& a) { return a.tensor ? a.tensor->is_complex() : a.scalar.is_complex(); };

@@ -243,6 +243,7 @@ struct BceLogitsLoss : Composite<BceLogitsLoss> {
     FORMS(FUNCTION);
     static Tensor forward(const Tensor& x, const Tensor& y, const Tensor& weight, const OptBool& average, const OptBool& reduce, const std::string& text, const Tensor& pos_weight) {
         Reduction r = reduction_of("binary_cross_entropy_with_logits", text, average, reduce);
+        check(!weight || !weight.requires_grad() || !tls.grad, "The function 'binary_cross_entropy_with_logits' is not differentiable with respect to argument 'weight'. This input cannot have requires_grad True.");
         check(x.sizes() == y.sizes(), Err::Value, "Target size (torch.Size(", y.sizes(), ")) must be the same as input size (torch.Size(", x.sizes(), "))");
         Tensor loss;
         if (pos_weight) {

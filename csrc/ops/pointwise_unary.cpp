@@ -35,6 +35,10 @@ struct Abs : Unary<Abs> {
         if constexpr (std::is_same_v<V, bool>) return x;
         else return abs(x);
     }
+    static Tensor into(const Tensor& out, bool inplace, const Tensor& self) {
+        check(!inplace || !self.is_complex(), "In-place abs is not supported for complex tensors.");
+        return Unary<Abs>::into(out, inplace, self);
+    }
     DSELF(mul(g, sgn(c.in<0>())));
 };
 POINTWISE(Abs);

@@ -229,6 +229,7 @@ struct CosineSimilarity : Composite<CosineSimilarity> {
     static Tensor forward(const Tensor& x1, const Tensor& x2, int64_t dim, double eps) {
         DType t = promote(x1.dtype(), x2.dtype());
         check(is_floating(t), "expected common dtype to be floating point, yet common dtype is ", title(t));
+        check(eps >= 0, "eps must be non-negative, got: ", eps, " (cosine_similarity)");
         Dims sizes = broadcast(x1.sizes(), x2.sizes());
         auto unit = [&](const Tensor& x) {
             Tensor v = to(x, t);

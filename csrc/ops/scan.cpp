@@ -106,7 +106,7 @@ struct Cumsum : Op<Cumsum> {
     FORMS(FUNCTION | METHOD | INPLACE | OUT);
     static Tensor forward(const Tensor& self, int64_t dim, const OptDType& dtype) { return scan_raw<Scan::Sum>(self, dim, scan_type(self, dtype)); }
     static void into(const Tensor& out, bool inplace, const Tensor& self, int64_t dim, const OptDType& dtype) {
-        Tensor r = forward(self, dim, inplace && !dtype ? OptDType(self.dtype()) : dtype);
+        Tensor r = forward(self, dim, dtype.value_or(out.dtype()));
         inplace ? copy_into(*op_info<Cumsum>(), "in-place", out, r) : write_out(*op_info<Cumsum>(), out, r, true);
     }
     static Grads backward(Ctx& c, const Tensor& g) {
@@ -125,7 +125,7 @@ struct Cumprod : Op<Cumprod> {
     using Saves = Save<In<0>>;
     static Tensor forward(const Tensor& self, int64_t dim, const OptDType& dtype) { return scan_raw<Scan::Prod>(self, dim, scan_type(self, dtype)); }
     static void into(const Tensor& out, bool inplace, const Tensor& self, int64_t dim, const OptDType& dtype) {
-        Tensor r = forward(self, dim, inplace && !dtype ? OptDType(self.dtype()) : dtype);
+        Tensor r = forward(self, dim, dtype.value_or(out.dtype()));
         inplace ? copy_into(*op_info<Cumprod>(), "in-place", out, r) : write_out(*op_info<Cumprod>(), out, r, true);
     }
     // With P[k] the product before k and s[k] = g[k] + x[k+1] s[k+1], the gradient is P[k] s[k]: no division, so zeros
@@ -300,7 +300,9 @@ static Tensor strips_of(const Tensor& y, int64_t dim) {
     return narrow(y, dim, 1, n) + narrow(y, dim, 0, n);
 }
 static void check_sampled(const char* op, const Tensor& y, const Tensor& x, int64_t dim) {
+    check(y.dim() > 0, Err::Index, "Dimension specified as ", dim, " but tensor has no dimensions (", op, ")");
     check(y.dtype() != DType::Bool && (!x || x.dtype() != DType::Bool), op, ": received a bool input for `", x && x.dtype() == DType::Bool ? "x" : "y", "`, but bool is not supported");
+    if (x && x.dim() != 1) broadcast(y.sizes(), x.sizes());  // raises where they don't fit
     check(!x || x.dim() == y.dim() || x.dim() != 1 || x.sizes()[0] == y.sizes()[dim], op, ": There must be one `x` value for each sample point");
 }
 static Tensor widths(const Tensor& y, const Tensor& x, int64_t dim) {
@@ -332,6 +334,7 @@ template <bool Cumulative> static Tensor trapezoid_x(const char* op, const Tenso
 template <bool Cumulative> static Tensor trapezoid_dx(const char* op, const Tensor& y, const Scalar& dx, int64_t dim) {
     int64_t d = wrap_dim(dim, y.dim());
     check_sampled(op, y, {}, d);
+    check(!dx.is_complex(), op, ": Currently, we only support dx as a real number.");
     if (y.sizes()[d] == 0) return no_strips(y, d, Cumulative);
     if (Cumulative) return halves(cumsum(strips_of(y, d), d) * dx);
     return (sum(y, {d}) - (select(y, d, 0) + select(y, d, -1)) * Scalar(0.5)) * dx;
