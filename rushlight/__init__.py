@@ -89,6 +89,9 @@ _SUBMODULES = {
 _ELSEWHERE = {
     "save": "serialization", "load": "serialization", "compile": "compiler", "autocast": "amp", "GradScaler": "amp",
     "get_autocast_dtype": "amp", "is_autocast_enabled": "amp", "is_autocast_cpu_enabled": "amp", "set_autocast_enabled": "amp",
+    "autocast_decrement_nesting": "amp", "autocast_increment_nesting": "amp", "clear_autocast_cache": "amp",
+    "get_autocast_cpu_dtype": "amp", "is_autocast_cache_enabled": "amp", "set_autocast_cache_enabled": "amp",
+    "set_autocast_cpu_dtype": "amp", "set_autocast_cpu_enabled": "amp", "set_autocast_dtype": "amp",
     "vmap": "func", "pdist": "nn.functional", "lobpcg": "_lobpcg", "Storage": "storage", "UntypedStorage": "storage", "TypedStorage": "storage", "FloatStorage": "storage",
     "DoubleStorage": "storage", "LongStorage": "storage", "IntStorage": "storage", "ByteStorage": "storage", "BoolStorage": "storage",
     "sparse_coo_tensor": "sparse", "sparse_csr_tensor": "sparse", "sparse_csc_tensor": "sparse", "sparse_bsr_tensor": "sparse",

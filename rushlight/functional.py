@@ -24,7 +24,7 @@ __all__ = [
     "is_deterministic_algorithms_warn_only_enabled", "is_warn_always_enabled", "promote_types", "result_type", "set_default_device",
     "set_default_dtype", "set_default_tensor_type", "set_deterministic_debug_mode", "set_float32_matmul_precision",
     "set_flush_denormal", "set_num_interop_threads", "set_num_threads", "set_warn_always", "sym_float", "sym_int", "sym_max",
-    "sym_min", "sym_not", "typename", "use_deterministic_algorithms", "is_autocast_cache_enabled",
+    "sym_min", "sym_not", "typename", "use_deterministic_algorithms",
 ]  # fmt: skip
 
 
@@ -214,11 +214,6 @@ def set_warn_always(b: bool) -> None:
 def is_warn_always_enabled() -> bool:
     """What set_warn_always was told."""
     return _settings["warn_always"]
-
-
-def is_autocast_cache_enabled() -> bool:
-    """Whether autocast keeps converted weights."""
-    return True
 
 
 def set_num_interop_threads(n: int) -> None:

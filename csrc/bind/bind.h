@@ -33,6 +33,7 @@ bool has_override(PyObject* o);  // a tensor of a subclass, or another object, w
 PyObject* node_to_python(const Ref<Node>& n);  // new reference; None for none
 Tensor make_subclass(PyTypeObject* type, const Tensor& data, bool requires_grad);
 
+PyObject* invoke_autocast(const OpInfo& op, PyObject** slots);  // op.invoke, with autocast in force
 PyObject* named_out_result(const OpInfo& op, PyObject** items, int n);  // named_result of an out= call; steals items
 PyObject* return_types();  // dict: the types of named results by their names in torch.return_types
 
@@ -45,6 +46,7 @@ void init_modes(PyObject* m);
 void init_data(PyObject* m);
 void init_random(PyObject* m);
 void init_info(PyObject* m);
+void init_autocast(PyObject* m);
 
 inline PyObject* checked(PyObject* o) {
     if (!o) raise_python();

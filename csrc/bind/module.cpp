@@ -39,6 +39,7 @@ PyMODINIT_FUNC PyInit__C() {
         init_data(m);
         init_random(m);
         init_info(m);
+        init_autocast(m);
         init_optim(m);
         init_nn_module(m);
         return m;

@@ -298,6 +298,7 @@ PyObject* call_set(OpSet& set, PyObject* callable, PyObject* const* args, size_t
                 return op->invoke_inplace(b.slots);
             }
             if (b.out) return with_out(*op, b);
+            if (__builtin_expect(tls.autocast, 0)) return invoke_autocast(*op, b.slots);
             return op->invoke(b.slots);
         }
         no_overload(r);

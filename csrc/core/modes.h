@@ -15,6 +15,8 @@ struct State {
     bool grad = true;        // record the graph
     bool inference = false;  // inference_mode
     bool anomaly = false;
+    bool autocast = false;   // operators called from Python choose the dtype to compute in (bind/autocast.cpp)
+    DType autocast_dtype = DType::BFloat16;
     uint32_t modes = 0;      // interpreters on the stack
     uint32_t functions = 0;  // torch-function modes on their stack
     int64_t saved_hooks = 0; // saved_tensors_hooks pairs in force

@@ -29,6 +29,9 @@ struct Param {
 
 enum Form : uint32_t { FUNCTION = 1, METHOD = 2, INPLACE = 4, OUT = 8, PROPERTY = 16 };
 
+// What an operator computes in within `autocast`: as always, in the lower precision, in float32, in the wider of its inputs'.
+enum class Autocast : uint8_t { None, Lower, Full, Widest };
+
 struct OpInfo {
     std::string ns;        // "", "nn", "linalg", "special", "fft", "_C"
     std::string name;      // "max"
@@ -46,6 +49,7 @@ struct OpInfo {
     bool composite = false;
     bool random = false;
     bool returns_list = false;
+    Autocast autocast = Autocast::None;
     int n_positional = 0;
     int self_index = -1;
     PyObject* (*invoke)(PyObject** slots) = nullptr;

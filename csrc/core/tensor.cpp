@@ -28,7 +28,7 @@ Dims contiguous_strides(Ints sizes) {
     int64_t run = 1;
     for (size_t i = sizes.size(); i-- > 0;) {
         r[i] = run;
-        run *= sizes[i] > 1 ? sizes[i] : 1;
+        run = int64_t(uint64_t(run) * uint64_t(sizes[i] > 1 ? sizes[i] : 1));  // too large a product is refused elsewhere
     }
     return r;
 }

@@ -7,6 +7,7 @@ from typing import Any
 import rushlight
 from rushlight import Tensor
 from rushlight._C import _nn
+from rushlight.amp.autocast_mode import full_precision
 from rushlight.nn import _reduction
 from rushlight.nn._functional.distance import pairwise_distance
 
@@ -21,6 +22,7 @@ def _reduced(loss: Tensor, reduction: str, size_average: bool | None = None, red
     return loss if code == 0 else loss.mean() if code == 1 else loss.sum()
 
 
+@full_precision
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -76,6 +78,7 @@ def gaussian_nll_loss(
     return _reduced(loss, reduction)
 
 
+@full_precision
 def hinge_embedding_loss(
     input: Tensor,
     target: Tensor,
@@ -91,6 +94,7 @@ def hinge_embedding_loss(
     return _reduced(apart + together, reduction, size_average, reduce)
 
 
+@full_precision
 def margin_ranking_loss(
     input1: Tensor,
     input2: Tensor,
@@ -109,6 +113,7 @@ def margin_ranking_loss(
     return _reduced((-target * (input1 - input2) + margin).clamp_min(0), reduction, size_average, reduce)
 
 
+@full_precision
 def cosine_embedding_loss(
     input1: Tensor,
     input2: Tensor,
@@ -137,6 +142,7 @@ def cosine_embedding_loss(
     return _reduced(same + other, reduction, size_average, reduce)
 
 
+@full_precision
 def soft_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -156,6 +162,7 @@ def _check_multi(name: str, input: Tensor) -> tuple[int, int]:
     return (shape[0] if len(shape) == 2 else 1), (shape[-1] if shape else 1)
 
 
+@full_precision
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -198,6 +205,7 @@ def multi_margin_loss(
     return _reduced(loss.reshape(()) if target.dim() == 0 else loss, reduction, size_average, reduce)
 
 
+@full_precision
 def multilabel_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -244,6 +252,7 @@ def multilabel_soft_margin_loss(
     return _reduced(loss.sum(-1) / input.size(-1), reduction, size_average, reduce)
 
 
+@full_precision
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import rushlight
 from rushlight import Tensor
 from rushlight._C import _nn
+from rushlight.amp.autocast_mode import full_precision
 from rushlight.nn._tuples import _pair, _single, _triple
 
 
@@ -115,6 +116,7 @@ def _fractional_output(
     return [int(input.size(d - n) * output_ratio[d]) for d in range(n)]
 
 
+@full_precision
 def fractional_max_pool2d_with_indices(
     input: Tensor,
     kernel_size: int | Sequence[int],
@@ -133,6 +135,7 @@ def fractional_max_pool2d_with_indices(
     return _fractional_max_pool("fractional_max_pool2d", 2, input, _pair(kernel_size), output, _random_samples)
 
 
+@full_precision
 def fractional_max_pool3d_with_indices(
     input: Tensor,
     kernel_size: int | Sequence[int],
@@ -242,6 +245,7 @@ def max_unpool1d(
     return _max_unpool(1, input, indices, _unpool_output_size(input, kernel, stride, padding, output_size))
 
 
+@full_precision
 def max_unpool2d(
     input: Tensor,
     indices: Tensor,
@@ -256,6 +260,7 @@ def max_unpool2d(
     return _max_unpool(2, input, indices, _unpool_output_size(input, kernel, stride, padding, output_size))
 
 
+@full_precision
 def max_unpool3d(
     input: Tensor,
     indices: Tensor,

@@ -7,6 +7,7 @@ from typing import Any
 
 import rushlight
 from rushlight import Tensor
+from rushlight.amp.autocast_mode import autocast, cast
 from rushlight.nn import init
 from rushlight.nn._functional import recurrent
 from rushlight.nn.modules.module import Module
@@ -228,12 +229,25 @@ class RNNBase(Module):
 
     def _run(self, input: Tensor, batch_sizes: Tensor | None, states: tuple) -> tuple[Tensor, tuple]:
         self.check_input(input, batch_sizes)
+        if rushlight.is_autocast_enabled("cpu"):
+            return self._run_autocast(input, batch_sizes, states)
+        return self._run_layers(input, batch_sizes, states, self._layer_weights())
+
+    def _run_autocast(self, input: Tensor, batch_sizes: Tensor | None, states: tuple) -> tuple[Tensor, tuple]:
+        """In the lower precision; a GRU in float32, with results of the state's dtype."""
+        kind = rushlight.float32 if self.mode == "GRU" else rushlight.get_autocast_dtype("cpu")
+        with autocast("cpu", enabled=False):
+            input, given, weights = cast((input, states, self._layer_weights()), kind)
+            output, after = self._run_layers(input, batch_sizes, given, weights)
+            return cast((output, after), states[0].dtype) if self.mode == "GRU" else (output, after)
+
+    def _run_layers(self, input: Tensor, batch_sizes: Tensor | None, states: tuple, weights: list) -> tuple[Tensor, tuple]:
         return recurrent.recurrent(
             self.mode,
             input.transpose(0, 1) if self.batch_first and batch_sizes is None else input,
             batch_sizes,
             states,
-            self._layer_weights(),
+            weights,
             self.num_layers,
             self.dropout,
             self.training,
