@@ -20,13 +20,13 @@ def inputs(dtype: torch.dtype) -> dict[str, object]:
     }  # fmt: skip
 
 
-LOWER = """x @ y|torch.mm(x, y)|torch.addmm(torch.zeros(5), x, y)|F.linear(x, y.t())|torch.einsum("ij,jk->ik", x, y)
+LOWER = """x @ y|torch.mm(x, y)|torch.inner(x, x)|torch.addmm(torch.zeros(5), x, y)|F.linear(x, y.t())|torch.einsum("ij,jk->ik", x, y)
     F.conv2d(images, kernels)|F.conv_transpose2d(images, kernels.transpose(0, 1))|F.scaled_dot_product_attention(heads, heads, heads)
     torch.nn.Linear(4, 3)(x)|torch.nn.Conv2d(2, 3, 3)(images)|torch.nn.LSTM(4, 3)(x)[0]|torch.nn.MultiheadAttention(4, 2)(x, x, x)[0]"""
 FULL = """F.mse_loss(x, x)|F.cross_entropy(x, labels)|F.nll_loss(x, labels)|F.binary_cross_entropy_with_logits(x, p)|torch.prod(x)
     F.margin_ranking_loss(one, one, one)|F.cosine_embedding_loss(x, x, one)|torch.linalg.inv(square)|torch.linalg.svdvals(square)
     torch.cdist(x, x)|F.pad(images, (1, 1, 1, 1), mode="reflect")|torch.fft.fft(x).real|torch.trace(square)|torch.quantile(x, 0.5)"""
-AS_GIVEN = """F.relu(x)|torch.softmax(x, 1)|F.layer_norm(x, (4,))|x + x|torch.exp(x)|torch.sum(x)|torch.cat([x, x])|torch.dot(one, one)
+AS_GIVEN = """F.relu(x)|torch.softmax(x, 1)|F.layer_norm(x, (4,))|x + x|torch.exp(x)|torch.sum(x)|torch.cat([x, x])|torch.dot(one, one)|torch.inner(one, one)
     F.batch_norm(images, None, None, training=True)|F.max_pool2d(images, 2)|F.pad(images, (1, 1, 1, 1))|F.gelu(x)"""
 
 

@@ -72,9 +72,12 @@ DType widest(const OpInfo& op, PyObject** slots) {
     return tls.autocast_dtype;
 }
 
-bool edges_padded(const OpInfo& op, PyObject** slots) {
-    if (op.ns != "nn" || op.name != "pad" || !slots[2] || !PyUnicode_Check(slots[2])) return false;
-    return PyUnicode_CompareWithASCIIString(slots[2], "reflect") == 0 || PyUnicode_CompareWithASCIIString(slots[2], "replicate") == 0;
+// Two operators are made of listed ones for some arguments only.
+Autocast category(const OpInfo& op, PyObject** slots) {
+    auto is = [&](const char* mode) { return PyUnicode_CompareWithASCIIString(slots[2], mode) == 0; };
+    if (op.name == "pad" && op.ns == "nn" && slots[2] && PyUnicode_Check(slots[2]) && (is("reflect") || is("replicate"))) return Autocast::Full;
+    if (op.name == "inner" && (Tensor::view(slots[0]).dim() > 1 || Tensor::view(slots[1]).dim() > 1)) return Autocast::Lower;
+    return op.autocast;
 }
 
 // (enabled, dtype, keeps converted weights); arguments that are None stay as they are. Returns the old ones.
@@ -101,10 +104,9 @@ PyMethodDef methods[] = {{"_set_autocast", set_autocast, METH_VARARGS, nullptr},
 }  // namespace
 
 PyObject* invoke_autocast(const OpInfo& op, PyObject** slots) {
-    bool full = op.autocast == Autocast::Full || edges_padded(op, slots);
-    if (op.autocast == Autocast::None && !full) return op.invoke(slots);
-    DType to = full ? DType::Float32 : tls.autocast_dtype;
-    if (op.autocast == Autocast::Widest) to = widest(op, slots);
+    Autocast kind = category(op, slots);
+    if (kind == Autocast::None) return op.invoke(slots);
+    DType to = kind == Autocast::Lower ? tls.autocast_dtype : kind == Autocast::Full ? DType::Float32 : widest(op, slots);
     std::array<Tensor, kMaxParams> owners;
     PyObject* now[kMaxParams];
     for (size_t i = 0; i < op.params.size(); i++) {
