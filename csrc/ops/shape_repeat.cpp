@@ -274,7 +274,17 @@ struct OneHot : Composite<OneHot> {
         check(num_classes >= 0, "one_hot(): num_classes must be given where values can't be looked at");
         Dims sizes = self.sizes();
         sizes.push_back(num_classes);
-        return scatter(zeros(sizes, DType::Int64, self.device()), -1, unsqueeze(self, -1), Scalar(1));
+        if (tls.modes || self->wrapper || self.is_meta()) return scatter(zeros(sizes, DType::Int64, self.device()), -1, unsqueeze(self, -1), Scalar(1));
+        Tensor r = empty(sizes, DType::Int64), v = contiguous(self);
+        int64_t* o = r.data<int64_t>();
+        const int64_t* p = v.data<int64_t>();
+        cpu::parallel_for(v.numel(), grain_for(num_classes), [&](int64_t a, int64_t b) {
+            for (; a < b; a++) {
+                std::fill_n(o + a * num_classes, num_classes, 0);
+                o[a * num_classes + p[a]] = 1;
+            }
+        });
+        return r;
     }
 };
 OP(OneHot);
