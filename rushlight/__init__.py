@@ -47,16 +47,12 @@ for _name in dir(_C):
         globals()[_name] = getattr(_C, _name)
 
 from rushlight import _tensor_methods as _more_methods  # noqa: E402, F401
-from rushlight import tensor as _tensor_module  # noqa: E402
 from rushlight._aten_names import *  # noqa: E402, F403
 from rushlight._contraction import *  # noqa: E402, F403
 from rushlight._decompositions import *  # noqa: E402, F403
 from rushlight._numeric import *  # noqa: E402, F403
 from rushlight._spectral import *  # noqa: E402, F403
-from rushlight.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled  # noqa: E402
-from rushlight.functional import *  # noqa: E402, F403
-from rushlight.random import *  # noqa: E402, F403
-from rushlight.tensor import (  # noqa: E402, F401
+from rushlight._tensor import (  # noqa: E402, F401
     BFloat16Tensor,
     BoolTensor,
     ByteTensor,
@@ -67,16 +63,13 @@ from rushlight.tensor import (  # noqa: E402, F401
     IntTensor,
     LongTensor,
     ShortTensor,
-    as_tensor,
-    asarray,
-    from_dlpack,
-    from_numpy,
-    frombuffer,
     is_storage,
     is_tensor,
     set_printoptions,
-    tensor,
 )
+from rushlight.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled  # noqa: E402
+from rushlight.functional import *  # noqa: E402, F403
+from rushlight.random import *  # noqa: E402, F403
 
 # Submodules that load when they are first used; `import rushlight.nn` works as well.
 _SUBMODULES = {

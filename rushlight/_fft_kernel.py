@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from rushlight import _C
+from rushlight import _C, from_numpy
 from rushlight._C import Tensor
-from rushlight.tensor import from_numpy
 
 try:
     from scipy import fft as _scipy

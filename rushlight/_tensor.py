@@ -6,7 +6,6 @@ They are attached to the native type: a Python subclass would make every result 
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,84 +15,7 @@ from rushlight._C import Tensor, dtype
 _f = _C._functions
 
 
-# ---------------------------------------------------------------- making
-def tensor(
-    data: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
-) -> Tensor:
-    """A tensor with a copy of data: a number, nested sequences, an array. Raises ValueError for ragged sequences."""
-    if isinstance(data, Tensor):
-        warnings.warn(
-            "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
-            "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor).",
-            UserWarning,
-            stacklevel=2,
-        )
-        if data.layout is not _C.strided:
-            return data.detach().clone().to(dtype=dtype or data.dtype, device=device).requires_grad_(requires_grad)
-    return _C.tensor(data, dtype, device, requires_grad)
-
-
-def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Tensor:
-    """data as a tensor, without a copy where its memory can be shared."""
-    if isinstance(data, Tensor):
-        return data.to(dtype=dtype, device=device) if dtype is not None or device is not None else data
-    if type(data).__module__ == "numpy" and hasattr(data, "__array_interface__") and type(data).__name__ == "ndarray":
-        shared = _C.from_numpy(data)
-        return shared.to(dtype=dtype, device=device) if dtype is not None or device is not None else shared
-    return _C.tensor(data, dtype, device, False)
-
-
-def asarray(
-    obj: Any, *, dtype: dtype | None = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
-) -> Tensor:
-    """obj as a tensor: shares memory where copy is not True. Raises ValueError where copy is False and impossible."""
-    if isinstance(obj, Tensor):
-        result = obj
-    elif hasattr(obj, "__dlpack__") and not hasattr(obj, "__array_interface__"):
-        result = from_dlpack(obj)
-    elif hasattr(obj, "__array_interface__") or hasattr(obj, "__array__"):
-        import numpy
-
-        array = numpy.asarray(obj)
-        result = _C.from_numpy(array) if array.ndim or copy is not True else _C.tensor(array, None, None, False)
-    else:
-        try:
-            memoryview(obj)
-        except TypeError:
-            if copy is False:
-                raise ValueError("can't alias arbitrary sequence into a tensor.") from None
-            result = _C.tensor(obj, dtype, device, False)
-            return result.requires_grad_(requires_grad)
-        result = _C.frombuffer(obj, dtype=dtype or _C.get_default_dtype())
-    converted = result.to(dtype=dtype) if dtype is not None else result
-    if device is not None:
-        converted = converted.to(device=device)
-    if copy is False and converted is not result:
-        raise ValueError("can't alias tensor with a different dtype or device")
-    if copy and converted is result:
-        converted = converted.clone()
-    if requires_grad and not converted.requires_grad:
-        converted = converted.detach().requires_grad_(True)
-    elif not requires_grad and converted.requires_grad:
-        converted = converted.detach()
-    return converted
-
-
-def from_numpy(ndarray: Any) -> Tensor:
-    """A tensor over the array's memory. Raises TypeError for element types without a counterpart."""
-    return _C.from_numpy(ndarray)
-
-
-def frombuffer(buffer: Any, *, dtype: dtype, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
-    """A 1-D tensor over the memory of an object with the buffer protocol; offset in bytes."""
-    return _C.frombuffer(buffer, dtype=dtype, count=count, offset=offset).requires_grad_(requires_grad)
-
-
-def from_dlpack(ext_tensor: Any) -> Tensor:
-    """A tensor over the memory that another library offers by DLPack."""
-    return _C.from_dlpack(ext_tensor)
-
-
+# ---------------------------------------------------------------- kinds
 def is_tensor(obj: Any) -> bool:
     """Whether obj is a Tensor."""
     return isinstance(obj, Tensor)
@@ -335,14 +257,6 @@ def __setstate__(self: Tensor, state: Any) -> None:
 
 
 @_method
-def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Any:
-    array = self.numpy()
-    if dtype is not None:
-        array = array.astype(dtype, copy=False)
-    return array.copy() if copy else array
-
-
-@_method
 def __array_wrap__(self: Tensor, array: Any, context: Any = None, return_scalar: bool = False) -> Tensor:
     if array.dtype == bool:
         array = array.astype("uint8")
@@ -355,28 +269,6 @@ Tensor.__array_priority__ = 1000  # type: ignore[attr-defined]
 @_method
 def __dir__(self: Tensor) -> list[str]:
     return sorted(set(dir(type(self))) | set(self.__dict__))
-
-
-def _convert_to(name: str, kind: dtype) -> None:
-    def method(self: Tensor, memory_format: Any = _C.preserve_format) -> Tensor:
-        return self.to(kind, memory_format=memory_format)
-
-    method.__name__, method.__qualname__, method.__doc__ = name, f"Tensor.{name}", f"self with dtype {kind}."
-    setattr(Tensor, name, method)
-
-
-for _name, _kind in [
-    ("float", _C.float32), ("double", _C.float64), ("half", _C.float16), ("bfloat16", _C.bfloat16), ("long", _C.int64), ("int", _C.int32),
-    ("short", _C.int16), ("char", _C.int8), ("byte", _C.uint8), ("bool", _C.bool), ("cfloat", _C.complex64), ("cdouble", _C.complex128),
-    ("chalf", _C.complex32),
-]:  # fmt: skip
-    _convert_to(_name, _kind)
-
-
-@_method
-def cpu(self: Tensor, memory_format: Any = _C.preserve_format) -> Tensor:
-    """self on the CPU, where every tensor with data is."""
-    return self.to("cpu")
 
 
 @_method
@@ -513,47 +405,8 @@ def _view_property(name: str) -> None:
     setattr(Tensor, name, property(get, set_part, doc=f"torch.{name} of self; assigning writes into self."))
 
 
-def _axes_property(name: str, swap: Callable[[Tensor], Tensor], doc: str) -> None:
-    setattr(Tensor, name, property(swap, doc=doc))
-
-
-def _reverse_dims(x: Tensor) -> Tensor:
-    if x.dim() not in (0, 2):
-        warnings.warn(
-            f"The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated (shape {list(x.shape)}). Consider `x.mT` to transpose batches of "
-            "matrices or `x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.",
-            UserWarning,
-            stacklevel=3,
-        )
-    return x.permute(*range(x.dim() - 1, -1, -1)) if x.dim() else x
-
-
-def _matrix_transpose(x: Tensor) -> Tensor:
-    if x.dim() < 2:
-        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {x.dim()}-D tensor.")
-    return x.transpose(-2, -1)
-
-
-def _hermitian(x: Tensor) -> Tensor:
-    if x.dim() not in (0, 2):
-        raise RuntimeError(
-            f"tensor.H is only supported on matrices (2-D tensors). Got {x.dim()}-D tensor. For batches of matrices, consider using tensor.mH"
-        )
-    return x.conj() if x.dim() == 0 else x.transpose(0, 1).conj()
-
-
-def _matrix_hermitian(x: Tensor) -> Tensor:
-    if x.dim() < 2:
-        raise RuntimeError(f"tensor.mH is only supported on matrices or batches of matrices. Got {x.dim()}-D tensor.")
-    return x.transpose(-2, -1).conj()
-
-
 _view_property("real")
 _view_property("imag")
-_axes_property("T", _reverse_dims, "The dimensions in reverse order.")
-_axes_property("mT", _matrix_transpose, "The last two dimensions exchanged.")
-_axes_property("H", _hermitian, "A matrix transposed and conjugated.")
-_axes_property("mH", _matrix_hermitian, "The last two dimensions exchanged, conjugated.")
 
 
 def set_printoptions(*args: Any, **kwargs: Any) -> None:

@@ -19,12 +19,6 @@ def _method(function: Callable) -> Callable:
 
 
 @_method
-def type_as(self: Tensor, other: Tensor) -> Tensor:
-    """self with the dtype and the device of other; self where it has them."""
-    return self.to(dtype=other.dtype, device=other.device)
-
-
-@_method
 def fill_diagonal_(self: Tensor, fill_value: float, wrap: bool = False) -> Tensor:
     """Fills the main diagonal; of a matrix with more rows than columns, with `wrap`, again below each square.
 

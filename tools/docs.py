@@ -48,8 +48,10 @@ def entry(name: str, value: object) -> str:
     text = (inspect.getdoc(value) or "").strip() if callable(value) or isinstance(value, property) or inspect.isdatadescriptor(value) else ""
     if type(value).__module__ == "builtins" and not callable(value) and not inspect.isdatadescriptor(value):
         return f"- `{name}` = `{value!r}`" if len(repr(value)) < 40 else f"- `{name}`"
-    signatures, _, told = text.partition("\n\n") if " -> " in text.split("\n\n")[0] else ("", "", text)
-    if signatures:  # of a native operator, one to a line
+    head = text.split("\n\n")[0]
+    typed = " -> " in head or head.startswith(name + ": ")
+    signatures, _, told = text.partition("\n\n") if typed else ("", "", text)
+    if signatures:  # of a native function or attribute, one to a line
         shown = "".join(f"- `{line}`\n" for line in signatures.splitlines())
         return shown + "  " + " ".join(told.split())
     if not callable(value):

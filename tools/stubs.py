@@ -8,13 +8,13 @@ python tools/stubs.py --check    exits 1 where they are not up to date
 from __future__ import annotations
 
 import ast
-import builtins
 import importlib
 import inspect
 import keyword
 import pathlib
 import re
 import sys
+import types
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -129,13 +129,13 @@ def by_name(registry: list[dict], namespace: str) -> dict[str, list[dict]]:
     return dict(sorted(sets.items()))
 
 
-FUNCTION, METHOD, INPLACE = 1, 2, 4
+FUNCTION, METHOD, INPLACE, PROPERTY = 1, 2, 4, 16
 MODULES = {"nn.functional": "nn", "linalg": "linalg", "special": "special", "fft": "fft"}
 NATIVE = ("Generator", "OutOfMemoryError", "Size", "Tensor", "device", "dtype", "layout", "memory_format")
 
 
 OWN = {"int": "_int", "float": "_float", "bool": "_bool", "str": "_str", "complex": "_complex", "dtype": "_dtype", "device": "_device", "layout": "_layout"}  # fmt: skip
-KNOWN = {"Tensor", "Any", "Sequence", "Callable", "Iterator", "None", "tuple", "list", "dict", "memory_format", "Size", "Generator", *OWN}  # fmt: skip
+KNOWN = {"Tensor", "UntypedStorage", "Any", "Sequence", "Callable", "Iterator", "None", "tuple", "list", "dict", "memory_format", "Size", "Generator", *OWN}  # fmt: skip
 
 
 def python_annotation(text: object) -> str:
@@ -144,6 +144,39 @@ def python_annotation(text: object) -> str:
     if not names or "'" in text or any(name.removeprefix("rushlight.") not in KNOWN for name in names):
         return "Any"
     return re.sub(r"[A-Za-z_][\w.]*", lambda m: OWN.get(m[0].removeprefix("rushlight."), m[0].removeprefix("rushlight.")), text)
+
+
+# Methods of numbers and sequences, which CPython describes without types.
+PROTOCOL = {"(self) -> Tensor": "abs invert neg pos", "(self) -> _int": "int index len", "(self) -> _bool": "bool", "(self) -> _float": "float"} | {
+    "(self, other: Any) -> Tensor": "add and eq floordiv ge getitem gt iadd iand ifloordiv ilshift imod imul ior ipow irshift isub itruediv ixor le lshift lt "
+    "matmul mod mul ne or pow radd rand rfloordiv rlshift rmatmul rmod rmul ror rpow rrshift rshift rsub rtruediv rxor sub truediv xor",
+    "(self, index: Any, value: Any) -> None": "setitem",
+    "(self, index: Any) -> None": "delitem",
+}  # fmt: skip
+PROTOCOL = {f"__{name}__": signature for signature, names in PROTOCOL.items() for name in names.split()}
+
+
+def own_types(text: str) -> str:
+    """A signature or a type in a native docstring, in the stubs' names."""
+    return re.sub(r"\b(\w+)\b(?!:)", lambda m: OWN.get(m[0], m[0]), text)
+
+
+def native_signatures(name: str, value: object, method: bool) -> list[str]:
+    """The signatures that the docstring of a function written in C begins with."""
+    ours = isinstance(value, (types.BuiltinFunctionType, types.MethodDescriptorType))  # an operator's docstring has its registry signature
+    lines = (value.__doc__ or "").split("\n\n")[0].split("\n") if ours else []
+    found = [own_types(line.removeprefix(name)) for line in lines if re.match(re.escape(name) + r"\(.*\) -> ", line)]
+    return [("(self, " if s[1] != ")" else "(self") + s[1:] for s in found] if method else found
+
+
+def native_definitions(name: str, value: object, method: bool) -> list[str]:
+    """The definitions of a function written in C."""
+    signatures = native_signatures(name, value, method) or ([PROTOCOL[name]] if method and name in PROTOCOL else [])
+    ignored = "  # type: ignore[override]" if name in ("__eq__", "__ne__") else ""
+    if not signatures:
+        return [f"def {name}{python_signature(value)}: ..."]
+    overloaded = ["@overload"] if len(signatures) > 1 else []
+    return [line for s in signatures for line in (*overloaded, f"def {name}{s}: ...{ignored}")]
 
 
 def python_signature(f: object) -> str:
@@ -191,6 +224,9 @@ def core_stub(torch: object) -> str:
     sets = by_name(registry, "")
     native = set()
     for name, ops in sets.items():
+        if any(op["forms"] & PROPERTY for op in ops):
+            native.add(name)
+            lines.append(f"    {name}: Tensor")
         if any(op["forms"] & METHOD for op in ops) and hasattr(torch.Tensor, name):
             native |= {name, name + "_"}
             lines += [
@@ -212,14 +248,13 @@ def core_stub(torch: object) -> str:
             "__class__",
         ):
             continue
-        if name.startswith("__") and name in vars(object):
+        if name.startswith("__") and name in vars(object) and name not in PROTOCOL:
             continue
         if isinstance(value, property) or type(value).__name__ in ("getset_descriptor", "member_descriptor"):
-            lines.append(f"    {name}: Any")
-        elif callable(value) and name not in dir(builtins):
-            lines.append(
-                f"    def {name}{python_signature(value) if not type(value).__name__.startswith(('wrapper', 'method_d')) else '(self, *args: Any, **kwargs: Any) -> Any'}: ..."
-            )
+            found = re.match(rf"{name}: (.*)", value.__doc__ or "")
+            lines.append(f"    {name}: {own_types(found[1]) if found else 'Any'}")
+        elif callable(value):
+            lines += ["    " + line for line in native_definitions(name, value, True)]
     lines += ["", "def __getattr__(name: _str) -> Any: ...", ""]
     return "\n".join(lines)
 
@@ -241,7 +276,7 @@ def module_lines(torch: object, module: object, namespace: str, given: set[str])
                 "    def __getattr__(self, name: _str) -> Any: ...",
             ]
         elif callable(value):
-            lines.append(f"def {name}{python_signature(value)}: ...")
+            lines += native_definitions(name, value, False)
     return [*lines, "def __getattr__(name: _str) -> Any: ...", ""]
 
 

@@ -169,7 +169,7 @@ PyObject* backward(PyObject*, PyObject* args) {
 PyObject* tensor_backward(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* names) {
     RL_TRY({
         if (n > 0 || names || tls.functions || !interpreters().empty() || (Py_TYPE(self) != TensorType && has_override(self))) {
-            Tensor module = Tensor::steal(checked(PyImport_ImportModule("rushlight.tensor")));
+            Tensor module = Tensor::steal(checked(PyImport_ImportModule("rushlight._tensor")));
             Tensor general = Tensor::steal(checked(PyObject_GetAttrString(module.py(), "_backward")));
             std::vector<PyObject*> all{self};
             all.insert(all.end(), args, args + n + (names ? PyTuple_GET_SIZE(names) : 0));
@@ -374,15 +374,16 @@ PyObject* requires_grad_py(PyObject* self, PyObject* const* args, Py_ssize_t n, 
         return Py_NewRef(self);
     });
 }
-PyMethodDef tensor_methods[] = {{"requires_grad_", (PyCFunction)(void*)requires_grad_py, METH_FASTCALL | METH_KEYWORDS, "Sets requires_grad of a leaf, in place."}, {"backward", (PyCFunction)(void*)tensor_backward, METH_FASTCALL | METH_KEYWORDS,
+PyMethodDef tensor_methods[] = {{"requires_grad_", (PyCFunction)(void*)requires_grad_py, METH_FASTCALL | METH_KEYWORDS, "requires_grad_(requires_grad: bool = True) -> Tensor\n\nSets requires_grad of a leaf, in place."}, {"backward", (PyCFunction)(void*)tensor_backward, METH_FASTCALL | METH_KEYWORDS,
                                  "backward($self, gradient=None, retain_graph=None, create_graph=False, inputs=None)\n--\n\n"
+                                 "backward(gradient: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None) -> None\n\n"
                                  "Adds the gradients of self with respect to the graph's leaves to their `.grad`."},
                                 {"_forget_history", forget_history, METH_NOARGS, nullptr},
                                 {}};
 PyMethodDef methods[] = {{"_run_backward", backward, METH_VARARGS, nullptr},
-                         {"is_grad_enabled", get_mode<&State::grad>, METH_NOARGS, "Whether operators are recorded in this thread."},
+                         {"is_grad_enabled", get_mode<&State::grad>, METH_NOARGS, "is_grad_enabled() -> bool\n\nWhether operators are recorded in this thread."},
                          {"_set_grad_enabled", set_mode<&State::grad>, METH_O, nullptr},
-                         {"is_inference_mode_enabled", get_mode<&State::inference>, METH_NOARGS, "Whether inference mode is on in this thread."},
+                         {"is_inference_mode_enabled", get_mode<&State::inference>, METH_NOARGS, "is_inference_mode_enabled() -> bool\n\nWhether inference mode is on in this thread."},
                          {"_set_inference_mode", set_mode<&State::inference>, METH_O, nullptr},
                          {"is_anomaly_enabled", get_mode<&State::anomaly>, METH_NOARGS, nullptr},
                          {"_set_anomaly", set_mode<&State::anomaly>, METH_O, nullptr},

@@ -27,6 +27,19 @@ void add_functions(PyObject* m, PyMethodDef* methods) {
     if (PyModule_AddFunctions(m, methods) < 0 || PyModule_AddFunctions(functions, methods) < 0) raise_python();
     Py_DECREF(functions);
 }
+void take_arguments(const char* function, const char* const* names, size_t count, size_t required, PyObject* const* args, Py_ssize_t n, PyObject* kwnames, PyObject** into) {
+    check(size_t(n) <= count, Err::Type, function, "() takes at most ", count, " argument", count == 1 ? "" : "s", " (", n, " given)");
+    for (size_t i = 0; i < count; i++) into[i] = i < size_t(n) ? args[i] : nullptr;
+    for (Py_ssize_t k = 0; kwnames && k < PyTuple_GET_SIZE(kwnames); k++) {
+        PyObject* key = PyTuple_GET_ITEM(kwnames, k);
+        size_t i = 0;
+        while (i < count && PyUnicode_CompareWithASCIIString(key, names[i]) != 0) i++;
+        check(i < count, Err::Type, function, "() got an unexpected keyword argument '", PyUnicode_AsUTF8(key), "'");
+        check(!into[i], Err::Type, function, "() got multiple values for argument '", names[i], "'");
+        into[i] = args[n + k];
+    }
+    for (size_t i = 0; i < required; i++) check(into[i] != nullptr, Err::Type, function, "() missing required argument '", names[i], "' (position ", i + 1, ")");
+}
 int to_opt_dtype(PyObject* o, void* out) {
     return guarded<int>(0, [&] {
         if (o != Py_None) *static_cast<OptDType*>(out) = dtype_from_python(o);
@@ -255,19 +268,21 @@ PyObject* as_array(PyObject* data) {
     Py_DECREF(np);
     return checked(a);
 }
-PyObject* tensor(PyObject*, PyObject* args, PyObject* kwargs) {
+PyObject* tensor(PyObject*, PyObject* const* args, Py_ssize_t n, PyObject* kwnames) {
     RL_TRY({
-        PyObject* data;
+        static const char* const names[] = {"data", "dtype", "device", "requires_grad", "pin_memory", "names"};
+        PyObject* a[6];
+        take_arguments("tensor", names, 6, 1, args, n, kwnames, a);
+        PyObject* data = a[0];
         OptDType dtype;
         OptDevice device;
-        int requires_grad = 0, pin = 0;
-        PyObject* names_arg = nullptr;
-        static const char* names[] = {"data", "dtype", "device", "requires_grad", "pin_memory", "names", nullptr};
-        if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O&O&ppO:tensor", keywords(names), &data, to_opt_dtype, &dtype, to_opt_device, &device, &requires_grad, &pin, &names_arg)) return nullptr;
+        if ((a[1] && !to_opt_dtype(a[1], &dtype)) || (a[2] && !to_opt_device(a[2], &device))) return nullptr;
+        bool requires_grad = a[3] && PyObject_IsTrue(a[3]) == 1;
         if (is_tensor(data) && PyErr_WarnEx(PyExc_UserWarning, "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor).", 1) < 0) return nullptr;
-        PyObject* array = as_array(data);
-        Tensor owner = Tensor::steal(array);
-        Tensor r = tensor_from_data(array ? array : data, dtype, device.value_or(is_tensor(data) ? Tensor::view(data).device() : Device::CPU));
+        Tensor array = Tensor::steal(as_array(data));
+        bool sparse = is_tensor(data) && Tensor::view(data)->wrapper;
+        Tensor r = sparse ? to(clone(detach(Tensor::view(data))), dtype.value_or(Tensor::view(data).dtype()))
+                          : tensor_from_data(array ? array.py() : data, dtype, device.value_or(is_tensor(data) ? Tensor::view(data).device() : Device::CPU));
         if (requires_grad) set_requires_grad(r, true);
         return r.release();
     });
@@ -336,9 +351,9 @@ PyObject* asarray(PyObject*, PyObject* args, PyObject* kwargs) {
 }
 PyObject* infer_dtype_py(PyObject*, PyObject* o) { RL_TRY(return Py_NewRef(dtype_to_python(infer_dtype(o)))); }
 
-PyMethodDef functions[] = {{"tensor", with_keywords(tensor), METH_VARARGS | METH_KEYWORDS, "A tensor with a copy of data: a number, nested sequences of numbers, or an array."},
-                           {"as_tensor", with_keywords(as_tensor), METH_VARARGS | METH_KEYWORDS, "data as a tensor, sharing memory where possible."},
-                           {"asarray", with_keywords(asarray), METH_VARARGS | METH_KEYWORDS, "obj as a tensor, sharing memory where possible unless copy=True."},
+PyMethodDef functions[] = {{"tensor", fast(tensor), kFast, "tensor(data: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor\n\nA tensor with a copy of data: a number, nested sequences of numbers, or an array."},
+                           {"as_tensor", with_keywords(as_tensor), METH_VARARGS | METH_KEYWORDS, "as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Tensor\n\ndata as a tensor, sharing memory where possible."},
+                           {"asarray", with_keywords(asarray), METH_VARARGS | METH_KEYWORDS, "asarray(obj: Any, *, dtype: dtype | None = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False) -> Tensor\n\nobj as a tensor, sharing memory where possible unless copy=True."},
                            {}};
 PyMethodDef internal[] = {{"_infer_dtype", infer_dtype_py, METH_O, nullptr}, {}};
 }  // namespace

@@ -22,6 +22,11 @@ const Ref<Storage>& storage_at(PyObject* o);
 
 void add_methods(PyTypeObject* type, PyMethodDef* methods);
 void add_functions(PyObject* m, PyMethodDef* methods);  // to _C and its namespace of public functions
+// Arguments of a METH_FASTCALL | METH_KEYWORDS function by position or name; null where absent. Raises TypeError.
+void take_arguments(const char* function, const char* const* names, size_t count, size_t required, PyObject* const* args, Py_ssize_t n, PyObject* kwnames, PyObject** into);
+using FastFunction = PyObject* (*)(PyObject*, PyObject* const*, Py_ssize_t, PyObject*);
+inline PyCFunction fast(FastFunction f) { return (PyCFunction)(void*)f; }
+inline constexpr int kFast = METH_FASTCALL | METH_KEYWORDS;
 using KwFunction = PyObject* (*)(PyObject*, PyObject*, PyObject*);
 inline PyCFunction with_keywords(KwFunction f) { return (PyCFunction)(void*)f; }
 template <size_t N> char** keywords(const char* (&names)[N]) { return const_cast<char**>(names); }

@@ -415,17 +415,17 @@ PyObject* array(PyObject* self, PyObject* args, PyObject* kwargs) {
 }
 PyObject* tolist(PyObject* self, PyObject*) { RL_TRY(return tensor_to_list(Tensor::view(self))); }
 
-PyMethodDef functions[] = {{"from_numpy", from_numpy, METH_O, "A tensor that shares an array's memory."},
-                           {"frombuffer", with_keywords(frombuffer), METH_VARARGS | METH_KEYWORDS, "A vector over the memory of an object with the buffer protocol."},
-                           {"from_dlpack", with_keywords(from_dlpack), METH_VARARGS | METH_KEYWORDS, "A tensor over the memory of another library's tensor."},
-                           {"to_dlpack", to_dlpack, METH_O, "A capsule for other libraries."},
+PyMethodDef functions[] = {{"from_numpy", from_numpy, METH_O, "from_numpy(ndarray: Any) -> Tensor\n\nA tensor that shares an array's memory."},
+                           {"frombuffer", with_keywords(frombuffer), METH_VARARGS | METH_KEYWORDS, "frombuffer(buffer: Any, *, dtype: dtype, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor\n\nA vector over the memory of an object with the buffer protocol."},
+                           {"from_dlpack", with_keywords(from_dlpack), METH_VARARGS | METH_KEYWORDS, "from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor\n\nA tensor over the memory of another library's tensor."},
+                           {"to_dlpack", to_dlpack, METH_O, "to_dlpack(tensor: Tensor) -> Any\n\nA capsule for other libraries."},
                            {}};
 PyMethodDef internal[] = {{"_from_buffer", from_buffer_py, METH_VARARGS, nullptr}, {}};
-PyMethodDef methods[] = {{"numpy", with_keywords(numpy), METH_VARARGS | METH_KEYWORDS, "An array that shares the tensor's memory; force=True detaches and resolves first."},
-                         {"__array__", with_keywords(array), METH_VARARGS | METH_KEYWORDS, nullptr},
-                         {"tolist", tolist, METH_NOARGS, "The elements as nested lists of numbers."},
-                         {"__dlpack__", with_keywords(tensor_dlpack), METH_VARARGS | METH_KEYWORDS, "A capsule for other libraries."},
-                         {"__dlpack_device__", tensor_dlpack_device, METH_NOARGS, "Where the memory is, in DLPack's numbers."},
+PyMethodDef methods[] = {{"numpy", with_keywords(numpy), METH_VARARGS | METH_KEYWORDS, "numpy(*, force: bool = False) -> Any\n\nAn array that shares the tensor's memory; force=True detaches and resolves first."},
+                         {"__array__", with_keywords(array), METH_VARARGS | METH_KEYWORDS, "__array__(dtype: Any = None, copy: bool | None = None) -> Any\n\nA NumPy array of the values."},
+                         {"tolist", tolist, METH_NOARGS, "tolist() -> Any\n\nThe elements as nested lists of numbers."},
+                         {"__dlpack__", with_keywords(tensor_dlpack), METH_VARARGS | METH_KEYWORDS, "__dlpack__(*, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None) -> Any\n\nA capsule for other libraries."},
+                         {"__dlpack_device__", tensor_dlpack_device, METH_NOARGS, "__dlpack_device__() -> tuple[int, int]\n\nWhere the memory is, in DLPack's numbers."},
                          {}};
 }  // namespace
 

@@ -16,16 +16,22 @@ template <class F> PyObject* about(const char* name, PyObject* o, F f) {
         return f(T(o));
     });
 }
+PyObject* input_argument(const char* function, PyObject* const* args, Py_ssize_t n, PyObject* kwnames) {
+    RL_TRY({
+        static const char* const names[] = {"input"};
+        PyObject* o;
+        take_arguments(function, names, 1, 1, args, n, kwnames, &o);
+        return o;
+    });
+}
 #define ASK(NAME, EXPR)                                                                                 \
     PyObject* NAME##_of(PyObject* o) {                                                                  \
         return about(#NAME, o, [](const Tensor& t) -> PyObject* { (void)t; return EXPR; });             \
     }                                                                                                   \
     PyObject* NAME##_method(PyObject* self, PyObject*) { return NAME##_of(self); }                      \
-    [[maybe_unused]] PyObject* NAME##_function(PyObject*, PyObject* args, PyObject* kwargs) {           \
-        PyObject* o;                                                                                    \
-        static const char* names[] = {"input", nullptr};                                                \
-        if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:" #NAME, keywords(names), &o)) return nullptr; \
-        return NAME##_of(o);                                                                            \
+    [[maybe_unused]] PyObject* NAME##_function(PyObject*, PyObject* const* args, Py_ssize_t n, PyObject* kwnames) { \
+        PyObject* o = n == 1 && !kwnames ? args[0] : input_argument(#NAME, args, n, kwnames);           \
+        return o ? NAME##_of(o) : nullptr;                                                              \
     }
 PyObject* boolean(bool v) { return PyBool_FromLong(v); }
 PyObject* integer(int64_t v) { return PyLong_FromLongLong(v); }
@@ -61,22 +67,22 @@ ASK(is_pinned, boolean(false))
 ASK(untyped_storage, t->wrapper ? (t.no_memory(), nullptr) : storage_to_python(t->storage))
 ASK(is_view_of_another, boolean(t.is_view()))
 
-PyObject* in_dim(PyObject* self, PyObject* args, PyObject* kwargs, const char* what, bool strides) {
+PyObject* in_dim(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* kwnames, const char* what, bool strides) {
     RL_TRY({
-        PyObject* dim = Py_None;
-        static const char* names[] = {"dim", nullptr};
-        if (!PyArg_ParseTupleAndKeywords(args, kwargs, strides ? "|O:stride" : "|O:size", keywords(names), &dim)) return nullptr;
+        static const char* const names[] = {"dim"};
+        PyObject* dim;
+        take_arguments(what, names, 1, 0, args, n, kwnames, &dim);
         const Tensor& t = T(self);
-        if (dim == Py_None) return strides ? dims_to_python(t.strides()) : size_to_python(t.sizes());
+        if (!dim || dim == Py_None) return strides ? dims_to_python(t.strides()) : size_to_python(t.sizes());
         check(PyLong_Check(dim) || PyIndex_Check(dim), Err::Type, what, "(): argument 'dim' (position 1) must be int, not ", Py_TYPE(dim)->tp_name);
-        int64_t d = PyNumber_AsSsize_t(dim, PyExc_OverflowError);
+        int64_t d = PyLong_CheckExact(dim) ? PyLong_AsSsize_t(dim) : PyNumber_AsSsize_t(dim, PyExc_OverflowError);
         if (d == -1 && PyErr_Occurred()) return nullptr;
         d = wrap_dim(d, t.dim(), false);
         return integer(strides ? t.strides()[d] : t.sizes()[d]);
     });
 }
-PyObject* size(PyObject* self, PyObject* args, PyObject* kwargs) { return in_dim(self, args, kwargs, "size", false); }
-PyObject* stride(PyObject* self, PyObject* args, PyObject* kwargs) { return in_dim(self, args, kwargs, "stride", true); }
+PyObject* size(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* kwnames) { return in_dim(self, args, n, kwnames, "size", false); }
+PyObject* stride(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* kwnames) { return in_dim(self, args, n, kwnames, "stride", true); }
 
 bool has_format(const Tensor& t, MemoryFormat f) {
     if (f == MemoryFormat::Contiguous || f == MemoryFormat::Preserve) return t.is_contiguous();
@@ -87,11 +93,12 @@ bool has_format(const Tensor& t, MemoryFormat f) {
         if (t.sizes()[i] != 1 && t.strides()[i] != expected[i]) return false;
     return true;
 }
-PyObject* is_contiguous(PyObject* self, PyObject* args, PyObject* kwargs) {
+PyObject* is_contiguous(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* kwnames) {
     RL_TRY({
-        PyObject* format = Py_None;
-        static const char* names[] = {"memory_format", nullptr};
-        if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:is_contiguous", keywords(names), &format)) return nullptr;
+        static const char* const names[] = {"memory_format"};
+        PyObject* format;
+        take_arguments("is_contiguous", names, 1, 0, args, n, kwnames, &format);
+        if (!format) format = Py_None;
         check(format == Py_None || !strcmp(Py_TYPE(format)->tp_name, "torch.memory_format"), Err::Type, "is_contiguous(): argument 'memory_format' must be torch.memory_format, not ", Py_TYPE(format)->tp_name);
         return boolean(has_format(T(self), format == Py_None ? MemoryFormat::Contiguous : format_from_python(format)));
     });
@@ -127,14 +134,14 @@ DType dtype_of_type_name(const std::string& s) {
         if (s == cat("torch.", title(DType(i)), "Tensor")) return DType(i);
     raise(Err::Value, "invalid type: '", s, "'");
 }
-PyObject* type(PyObject* self, PyObject* args, PyObject* kwargs) {
+PyObject* type(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* kwnames) {
     RL_TRY({
-        PyObject* dtype = Py_None;
-        int non_blocking = 0;
-        static const char* names[] = {"dtype", "non_blocking", nullptr};
-        if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|Op:type", keywords(names), &dtype, &non_blocking)) return nullptr;
+        static const char* const names[] = {"dtype", "non_blocking"};
+        PyObject* given[2];
+        take_arguments("type", names, 2, 0, args, n, kwnames, given);
+        PyObject* dtype = given[0];
         const Tensor& t = T(self);
-        if (dtype == Py_None) return PyUnicode_FromFormat("torch.%s%sTensor", t.is_meta() ? "meta." : "", title(t.dtype()));
+        if (!dtype || dtype == Py_None) return PyUnicode_FromFormat("torch.%s%sTensor", t.is_meta() ? "meta." : "", title(t.dtype()));
         if (PyUnicode_Check(dtype)) return to(t, dtype_of_type_name(PyUnicode_AsUTF8(dtype))).release();
         if (PyType_Check(dtype) && PyObject_HasAttrString(dtype, "dtype")) {  // torch.FloatTensor
             PyObject* d = checked(PyObject_GetAttrString(dtype, "dtype"));
@@ -258,25 +265,25 @@ PyObject* rebuild_tensor(PyObject*, PyObject* args) {
 }
 
 #define METHOD_OF(NAME, DOC) {#NAME, NAME##_method, METH_NOARGS, DOC}
-#define FUNCTION_OF(NAME, DOC) {#NAME, with_keywords(NAME##_function), METH_VARARGS | METH_KEYWORDS, DOC}
+#define FUNCTION_OF(NAME, DOC) {#NAME, fast(NAME##_function), kFast, DOC}
 PyMethodDef methods[] = {
-    METHOD_OF(numel, "Number of elements."), {"nelement", numel_method, METH_NOARGS, "Number of elements."}, METHOD_OF(dim, "Number of dimensions."), {"ndimension", dim_method, METH_NOARGS, "Number of dimensions."},
-    {"dense_dim", dim_method, METH_NOARGS, "Dimensions of a tensor whose elements are all there: all of them."}, METHOD_OF(element_size, "Bytes of an element."), METHOD_OF(is_floating_point, "Whether the dtype is a floating-point one."),
-    METHOD_OF(is_complex, "Whether the dtype is complex."), METHOD_OF(is_signed, "Whether the dtype is signed."), METHOD_OF(is_nonzero, "Whether the only element is not zero."),
-    METHOD_OF(is_inference, "Whether it was made in inference mode."), METHOD_OF(is_conj, "Whether values are conjugated when read."), METHOD_OF(is_neg, "Whether values are negated when read."),
-    METHOD_OF(get_device, "-1: the CPU."), METHOD_OF(data_ptr, "Address of the first element."), {"const_data_ptr", data_ptr_method, METH_NOARGS, "Address of the first element."},
-    METHOD_OF(storage_offset, "Place of the first element in the storage, in elements."), METHOD_OF(item, "The only element as a Python number."), METHOD_OF(is_shared, "Whether the memory belongs to somebody else too."),
-    METHOD_OF(is_pinned, nullptr), METHOD_OF(untyped_storage, "The bytes behind the tensor."), {"_is_view", is_view_of_another_method, METH_NOARGS, nullptr},
-    {"size", with_keywords(size), METH_VARARGS | METH_KEYWORDS, "Sizes of the dimensions, or of one."}, {"stride", with_keywords(stride), METH_VARARGS | METH_KEYWORDS, "Strides in elements, or one."},
-    {"is_contiguous", with_keywords(is_contiguous), METH_VARARGS | METH_KEYWORDS, "Whether memory is in this order without gaps."}, {"dim_order", dim_order, METH_NOARGS, "Dimensions from the outermost in memory."},
-    {"is_same_size", is_same_size, METH_O, "Whether sizes are equal."}, {"is_set_to", is_set_to, METH_O, "Whether memory, sizes and strides are the same."},
-    {"type", with_keywords(type), METH_VARARGS | METH_KEYWORDS, "The type's name, or a conversion to a type."}, {"resize_", with_keywords(resize_), METH_VARARGS | METH_KEYWORDS, "Other sizes over the same storage, which grows where needed."},
-    {"resize_as_", with_keywords(resize_as_), METH_VARARGS | METH_KEYWORDS, "resize_ to another tensor's sizes."}, {"set_", with_keywords(set_), METH_VARARGS | METH_KEYWORDS, "Another storage, sizes and strides."}, {}};
-PyMethodDef functions[] = {FUNCTION_OF(numel, "Number of elements."), FUNCTION_OF(is_floating_point, "Whether the dtype is a floating-point one."), FUNCTION_OF(is_complex, "Whether the dtype is complex."),
-                           FUNCTION_OF(is_signed, "Whether the dtype is signed."), FUNCTION_OF(is_nonzero, "Whether the only element is not zero."), FUNCTION_OF(is_inference, "Whether it was made in inference mode."),
-                           FUNCTION_OF(is_conj, "Whether values are conjugated when read."), FUNCTION_OF(is_neg, "Whether values are negated when read."), FUNCTION_OF(get_device, "-1: the CPU."),
-                           {"is_same_size", is_same_size_function, METH_VARARGS, "Whether sizes are equal."},
-                           {"resize_as_", with_keywords(resize_as_function), METH_VARARGS | METH_KEYWORDS, "resize_ to another tensor's sizes."}, {}};
+    METHOD_OF(numel, "numel() -> int\n\nNumber of elements."), {"nelement", numel_method, METH_NOARGS, "nelement() -> int\n\nNumber of elements."}, METHOD_OF(dim, "dim() -> int\n\nNumber of dimensions."), {"ndimension", dim_method, METH_NOARGS, "ndimension() -> int\n\nNumber of dimensions."},
+    {"dense_dim", dim_method, METH_NOARGS, "dense_dim() -> int\n\nDimensions of a tensor whose elements are all there: all of them."}, METHOD_OF(element_size, "element_size() -> int\n\nBytes of an element."), METHOD_OF(is_floating_point, "is_floating_point() -> bool\n\nWhether the dtype is a floating-point one."),
+    METHOD_OF(is_complex, "is_complex() -> bool\n\nWhether the dtype is complex."), METHOD_OF(is_signed, "is_signed() -> bool\n\nWhether the dtype is signed."), METHOD_OF(is_nonzero, "is_nonzero() -> bool\n\nWhether the only element is not zero."),
+    METHOD_OF(is_inference, "is_inference() -> bool\n\nWhether it was made in inference mode."), METHOD_OF(is_conj, "is_conj() -> bool\n\nWhether values are conjugated when read."), METHOD_OF(is_neg, "is_neg() -> bool\n\nWhether values are negated when read."),
+    METHOD_OF(get_device, "get_device() -> int\n\n-1: the CPU."), METHOD_OF(data_ptr, "data_ptr() -> int\n\nAddress of the first element."), {"const_data_ptr", data_ptr_method, METH_NOARGS, "const_data_ptr() -> int\n\nAddress of the first element."},
+    METHOD_OF(storage_offset, "storage_offset() -> int\n\nPlace of the first element in the storage, in elements."), METHOD_OF(item, "item() -> int | float | bool\n\nThe only element as a Python number."), METHOD_OF(is_shared, "is_shared() -> bool\n\nWhether the memory belongs to somebody else too."),
+    METHOD_OF(is_pinned, "is_pinned() -> bool\n\nFalse: memory is never pinned."), METHOD_OF(untyped_storage, "untyped_storage() -> UntypedStorage\n\nThe bytes behind the tensor."), {"_is_view", is_view_of_another_method, METH_NOARGS, nullptr},
+    {"size", fast(size), kFast, "size() -> Size\nsize(dim: int) -> int\n\nSizes of the dimensions, or of one."}, {"stride", fast(stride), kFast, "stride() -> tuple[int, ...]\nstride(dim: int) -> int\n\nStrides in elements, or one."},
+    {"is_contiguous", fast(is_contiguous), kFast, "is_contiguous(memory_format: memory_format = ...) -> bool\n\nWhether memory is in this order without gaps."}, {"dim_order", dim_order, METH_NOARGS, "dim_order() -> tuple[int, ...]\n\nDimensions from the outermost in memory."},
+    {"is_same_size", is_same_size, METH_O, "is_same_size(other: Tensor) -> bool\n\nWhether sizes are equal."}, {"is_set_to", is_set_to, METH_O, "is_set_to(tensor: Tensor) -> bool\n\nWhether memory, sizes and strides are the same."},
+    {"type", fast(type), kFast, "type() -> str\ntype(dtype: Any, non_blocking: bool = False) -> Tensor\n\nThe type's name, or a conversion to a type."}, {"resize_", with_keywords(resize_), METH_VARARGS | METH_KEYWORDS, "resize_(*sizes: Any, memory_format: memory_format = ...) -> Tensor\n\nOther sizes over the same storage, which grows where needed."},
+    {"resize_as_", with_keywords(resize_as_), METH_VARARGS | METH_KEYWORDS, "resize_as_(the_template: Tensor, *, memory_format: memory_format = ...) -> Tensor\n\nresize_ to another tensor's sizes."}, {"set_", with_keywords(set_), METH_VARARGS | METH_KEYWORDS, "set_(source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Tensor\n\nAnother storage, sizes and strides."}, {}};
+PyMethodDef functions[] = {FUNCTION_OF(numel, "numel(input: Tensor) -> int\n\nNumber of elements."), FUNCTION_OF(is_floating_point, "is_floating_point(input: Tensor) -> bool\n\nWhether the dtype is a floating-point one."), FUNCTION_OF(is_complex, "is_complex(input: Tensor) -> bool\n\nWhether the dtype is complex."),
+                           FUNCTION_OF(is_signed, "is_signed(input: Tensor) -> bool\n\nWhether the dtype is signed."), FUNCTION_OF(is_nonzero, "is_nonzero(input: Tensor) -> bool\n\nWhether the only element is not zero."), FUNCTION_OF(is_inference, "is_inference(input: Tensor) -> bool\n\nWhether it was made in inference mode."),
+                           FUNCTION_OF(is_conj, "is_conj(input: Tensor) -> bool\n\nWhether values are conjugated when read."), FUNCTION_OF(is_neg, "is_neg(input: Tensor) -> bool\n\nWhether values are negated when read."), FUNCTION_OF(get_device, "get_device(input: Tensor) -> int\n\n-1: the CPU."),
+                           {"is_same_size", is_same_size_function, METH_VARARGS, "is_same_size(input: Tensor, other: Tensor) -> bool\n\nWhether sizes are equal."},
+                           {"resize_as_", with_keywords(resize_as_function), METH_VARARGS | METH_KEYWORDS, "resize_as_(input: Tensor, the_template: Tensor, *, memory_format: memory_format = ...) -> Tensor\n\nresize_ to another tensor's sizes."}, {}};
 PyMethodDef internal[] = {{"_rebuild_tensor", rebuild_tensor, METH_VARARGS, nullptr}, {}};
 }  // namespace
 

@@ -58,6 +58,25 @@ static PyObject* namespace_module(PyObject* m, const std::string& ns) {
     return fresh;
 }
 
+// An operator that is written like an attribute: x.T
+struct Property {
+    PyGetSetDef definition;
+    OpSet* set;
+    PyObject* get = nullptr;  // Tensor.T.__get__, which stands for it where it is overridden
+};
+static PyObject* get_property(PyObject* self, void* closure) {
+    auto* p = static_cast<Property*>(closure);
+    return call_set(*p->set, p->get, &self, 1, nullptr, true, false);
+}
+static void add_property(OpSet* s) {
+    auto* p = new Property{{s->name.c_str(), get_property, nullptr, s->overloads[0]->doc.c_str(), nullptr}, s};
+    p->definition.closure = p;
+    PyObject* descriptor = checked(PyDescr_NewGetSet(TensorType, &p->definition));
+    p->get = checked(PyObject_GetAttrString(descriptor, "__get__"));
+    if (PyObject_SetAttrString((PyObject*)TensorType, s->name.c_str(), descriptor) < 0) raise_python();
+    Py_DECREF(descriptor);
+}
+
 void init_operators(PyObject* m) {
     collect();
     for (OpSet* s : op_sets()) {
@@ -74,6 +93,7 @@ void init_operators(PyObject* m) {
             if (PyObject_SetAttrString(to, name.c_str(), c) < 0) raise_python();
             Py_DECREF(c);
         };
+        if (forms & PROPERTY) add_property(s);
         if (forms & FUNCTION) add(where, s->name, false, false);
         if (method && s->ns.empty()) add((PyObject*)TensorType, s->name, true, false);
         if (inplace) {

@@ -212,6 +212,26 @@ bool bind_arguments(const OpInfo& op, const Request& r, Bound& b, std::string* w
     return true;
 }
 
+// Tensors and numbers of exactly the kinds that the signature names, by position, and defaults: most calls. False leaves the
+// call to bind_arguments.
+bool bind_plain(const OpInfo& op, const Request& r, PyObject** slots) {
+    if (r.kwnames || int(r.n) > op.n_positional || int(r.n) < op.n_required || ((r.method || r.inplace) && op.self_index != 0)) return false;
+    auto fits = [](Kind k, PyTypeObject* t) {
+        if (t == TensorType || t == ParameterType) return k <= Kind::Operand;
+        if (t == &PyLong_Type) return k == Kind::Int || k == Kind::Operand || k == Kind::Scalar || k == Kind::Float;
+        if (t == &PyFloat_Type) return k == Kind::Float || k == Kind::Operand || k == Kind::Scalar;
+        return (t == &PyBool_Type && k == Kind::Bool) || (t == DTypeType && k == Kind::DType);
+    };
+    size_t np = op.params.size();
+    const Param* p = op.params.data();
+    for (size_t i = 0; i < r.n; i++) {
+        if (!fits(p[i].kind, Py_TYPE(r.args[i]))) return false;
+        slots[i] = r.args[i];
+    }
+    for (size_t i = r.n; i < np; i++) slots[i] = p[i].default_value;
+    return true;
+}
+
 std::string given_types(const Request& r) {
     std::string s;
     for (size_t i = r.method ? 1 : 0; i < r.n; i++) s += (s.empty() ? "" : ", ") + std::string(Py_TYPE(r.args[i])->tp_name);
@@ -288,6 +308,12 @@ PyObject* with_out(const OpInfo& op, Bound& b) {
 PyObject* call_set(OpSet& set, PyObject* callable, PyObject* const* args, size_t n, PyObject* kwnames, bool method, bool inplace) {
     return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
         Request r{set, args, n, kwnames, method, inplace};
+        if (__builtin_expect(!tls.functions && !tls.autocast, 1)) {
+            const OpInfo& op = *set.overloads[0];
+            auto entry = inplace ? op.invoke_inplace : op.invoke;
+            PyObject* slots[kMaxParams];
+            if (entry && bind_plain(op, r, slots) && (!inplace || is_tensor(slots[0]))) return entry(slots);
+        }
         for (OpInfo* op : set.overloads) {
             if (inplace && !op->invoke_inplace) continue;
             Bound b;

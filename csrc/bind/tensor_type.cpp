@@ -1,5 +1,5 @@
 // The type of tensors: life cycle, attributes, number protocol. Methods come from the registry (operators.cpp) and from
-// rushlight/tensor.py, which attaches those written in Python.
+// rushlight/_tensor.py, which attaches those written in Python.
 #include <Python.h>
 #include <structmember.h>
 
@@ -52,7 +52,7 @@ int tensor_clear(PyObject* self) {
 PyObject* tensor_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     static PyObject* legacy = nullptr;
     if (!legacy) {
-        PyObject* m = PyImport_ImportModule("rushlight.tensor");
+        PyObject* m = PyImport_ImportModule("rushlight._tensor");
         if (!m) return nullptr;
         legacy = PyObject_GetAttrString(m, "_legacy_new");
         Py_DECREF(m);
@@ -165,16 +165,16 @@ int set_hooks(PyObject* self, PyObject* value, void*) {
 
 PyGetSetDef getset[] = {
     {"__dict__", get_dict, PyObject_GenericSetDict, nullptr, nullptr},
-    {"shape", get_shape, nullptr, "Sizes of the dimensions.", nullptr}, {"dtype", get_dtype, nullptr, "Type of the elements.", nullptr}, {"device", get_device, nullptr, nullptr, nullptr},
-    {"layout", get_layout, nullptr, nullptr, nullptr}, {"requires_grad", get_requires_grad, set_requires_grad_attr, "Whether gradients with respect to this tensor are wanted.", nullptr},
-    {"is_leaf", get_is_leaf, nullptr, nullptr, nullptr}, {"ndim", get_ndim, nullptr, nullptr, nullptr}, {"_version", get_version, nullptr, nullptr, nullptr}, {"_base", get_base, nullptr, nullptr, nullptr},
-    {"grad", get_grad, set_grad, "The gradient that backward() accumulated, or None.", nullptr}, {"_grad", get_grad, set_grad, nullptr, nullptr}, {"grad_fn", get_grad_fn, nullptr, nullptr, nullptr}, {"_grad_fn", get_grad_fn, nullptr, nullptr, nullptr},
-    {"output_nr", get_output_nr, nullptr, nullptr, nullptr}, {"retains_grad", get_retains_grad, nullptr, nullptr, nullptr}, {"itemsize", get_itemsize, nullptr, nullptr, nullptr},
-    {"nbytes", get_nbytes, nullptr, nullptr, nullptr}, {"is_cpu", get_is_cpu, nullptr, nullptr, nullptr}, {"is_meta", get_is_meta, nullptr, nullptr, nullptr},
-    {"is_cuda", get_false, nullptr, nullptr, nullptr}, {"is_mps", get_false, nullptr, nullptr, nullptr}, {"is_xpu", get_false, nullptr, nullptr, nullptr}, {"is_xla", get_false, nullptr, nullptr, nullptr},
-    {"is_quantized", get_false, nullptr, nullptr, nullptr}, {"is_sparse", get_false, nullptr, nullptr, nullptr}, {"is_sparse_csr", get_false, nullptr, nullptr, nullptr},
-    {"is_mkldnn", get_false, nullptr, nullptr, nullptr}, {"is_nested", get_false, nullptr, nullptr, nullptr}, {"is_vulkan", get_false, nullptr, nullptr, nullptr}, {"is_ipu", get_false, nullptr, nullptr, nullptr}, {"is_mtia", get_false, nullptr, nullptr, nullptr},
-    {"name", get_none, nullptr, nullptr, nullptr}, {"_backward_hooks", get_hooks, set_hooks, nullptr, nullptr}, {"data", get_data, set_data, "The values without history, over the same memory.", nullptr}, {}};
+    {"shape", get_shape, nullptr, "shape: Size\n\nSizes of the dimensions.", nullptr}, {"dtype", get_dtype, nullptr, "dtype: dtype\n\nType of the elements.", nullptr}, {"device", get_device, nullptr, "device: device\n\nWhere the memory is.", nullptr},
+    {"layout", get_layout, nullptr, "layout: layout\n\nstrided, or of a sparse tensor its layout.", nullptr}, {"requires_grad", get_requires_grad, set_requires_grad_attr, "requires_grad: bool\n\nWhether gradients with respect to this tensor are wanted.", nullptr},
+    {"is_leaf", get_is_leaf, nullptr, "is_leaf: bool\n\nWhether no operator made it that is to be differentiated.", nullptr}, {"ndim", get_ndim, nullptr, "ndim: int\n\nNumber of dimensions.", nullptr}, {"_version", get_version, nullptr, "_version: int\n\nHow often it was written to.", nullptr}, {"_base", get_base, nullptr, "_base: Tensor | None\n\nThe tensor that it is a view of.", nullptr},
+    {"grad", get_grad, set_grad, "grad: Tensor | None\n\nThe gradient that backward() accumulated, or None.", nullptr}, {"_grad", get_grad, set_grad, nullptr, nullptr}, {"grad_fn", get_grad_fn, nullptr, "grad_fn: Any\n\nThe node of the graph that made it.", nullptr}, {"_grad_fn", get_grad_fn, nullptr, nullptr, nullptr},
+    {"output_nr", get_output_nr, nullptr, "output_nr: int\n\nIts place among the results of grad_fn.", nullptr}, {"retains_grad", get_retains_grad, nullptr, "retains_grad: bool\n\nWhether its gradient is kept though it is not a leaf.", nullptr}, {"itemsize", get_itemsize, nullptr, "itemsize: int\n\nBytes of an element.", nullptr},
+    {"nbytes", get_nbytes, nullptr, "nbytes: int\n\nBytes of the elements.", nullptr}, {"is_cpu", get_is_cpu, nullptr, "is_cpu: bool\n\nWhether it has memory, on the CPU.", nullptr}, {"is_meta", get_is_meta, nullptr, "is_meta: bool\n\nWhether it has no memory.", nullptr},
+    {"is_cuda", get_false, nullptr, "is_cuda: bool\n\nFalse.", nullptr}, {"is_mps", get_false, nullptr, "is_mps: bool\n\nFalse.", nullptr}, {"is_xpu", get_false, nullptr, "is_xpu: bool\n\nFalse.", nullptr}, {"is_xla", get_false, nullptr, "is_xla: bool\n\nFalse.", nullptr},
+    {"is_quantized", get_false, nullptr, "is_quantized: bool\n\nFalse.", nullptr}, {"is_sparse", get_false, nullptr, "is_sparse: bool\n\nFalse.", nullptr}, {"is_sparse_csr", get_false, nullptr, "is_sparse_csr: bool\n\nFalse.", nullptr},
+    {"is_mkldnn", get_false, nullptr, "is_mkldnn: bool\n\nFalse.", nullptr}, {"is_nested", get_false, nullptr, "is_nested: bool\n\nFalse.", nullptr}, {"is_vulkan", get_false, nullptr, "is_vulkan: bool\n\nFalse.", nullptr}, {"is_ipu", get_false, nullptr, "is_ipu: bool\n\nFalse.", nullptr}, {"is_mtia", get_false, nullptr, "is_mtia: bool\n\nFalse.", nullptr},
+    {"name", get_none, nullptr, "name: None\n\nNone.", nullptr}, {"_backward_hooks", get_hooks, set_hooks, nullptr, nullptr}, {"data", get_data, set_data, "data: Tensor\n\nThe values without history, over the same memory.", nullptr}, {}};
 
 // ---------------------------------------------------------------- number protocol
 struct SlotOp {

@@ -66,6 +66,12 @@ template <class... A>
 [[gnu::always_inline]] inline void check(bool ok, const A&... a) {
     if (__builtin_expect(!ok, 0)) raise_joined(Err::Runtime, {Piece(a)...});
 }
+// Python's UserWarning, which raises where the program turns warnings into errors.
+void warn_joined(std::initializer_list<Piece> pieces);
+template <class... A>
+inline void warn(const A&... a) {
+    warn_joined({Piece(a)...});
+}
 // A Python exception is already set; unwind to the binding, which lets it pass.
 [[noreturn]] inline void raise_python() { throw Error(Err::Python, ""); }
 

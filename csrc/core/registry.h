@@ -14,17 +14,17 @@ enum class Kind : uint8_t {
 };
 
 struct Param {
-    std::string name;
-    std::string type;       // as written: "int[2]?"
     PyObject* key;          // interned name
+    PyObject* default_value = nullptr;  // immortal; null where None or required
     Kind kind;
     bool optional = false;  // None is allowed
     bool keyword_only = false;
     bool has_default = false;
     bool mutated = false;   // "Tensor(a!)"
     int64_t list_size = 0;  // int[2]: one int stands for two
+    std::string name;
+    std::string type;       // as written: "int[2]?"
     std::string default_text;
-    PyObject* default_value = nullptr;  // immortal; null where None or required
 };
 
 enum Form : uint32_t { FUNCTION = 1, METHOD = 2, INPLACE = 4, OUT = 8, PROPERTY = 16 };
@@ -51,6 +51,7 @@ struct OpInfo {
     bool returns_list = false;
     Autocast autocast = Autocast::None;
     int n_positional = 0;
+    int n_required = 0;  // all parameters from here on have a default
     int self_index = -1;
     PyObject* (*invoke)(PyObject** slots) = nullptr;
     // in-place form: writes into slots[self]; out form: the last slot holds out. Null where the category has no direct one.

@@ -76,6 +76,9 @@ std::string joined(std::initializer_list<Piece> pieces) {
     return r;
 }
 void raise_joined(Err kind, std::initializer_list<Piece> pieces) { throw Error(kind, joined(pieces)); }
+void warn_joined(std::initializer_list<Piece> pieces) {
+    if (PyErr_WarnEx(PyExc_UserWarning, joined(pieces).c_str(), 1) < 0) raise_python();
+}
 std::string device_name(Device d) { return d == Device::CPU ? "cpu" : "meta"; }
 
 // ---------------------------------------------------------------- life of the object

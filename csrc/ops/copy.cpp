@@ -145,6 +145,45 @@ OP(ToDevice);
 OP(ToOther);
 OP(ToAny);
 
+struct TypeAs : Composite<TypeAs> {
+    SIG("type_as(Tensor self, Tensor other) -> Tensor");
+    DOC("self with the dtype and the device of other; self where it has them.");
+    FORMS(METHOD);
+    static Tensor forward(const Tensor& self, const Tensor& other) { return to_impl(self, other.dtype(), other.device(), false, {}); }
+};
+struct Cpu : Composite<Cpu> {
+    SIG("cpu(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor");
+    DOC("self on the CPU, where every tensor with data is.");
+    FORMS(METHOD);
+    static Tensor forward(const Tensor& self, const OptFormat& format) { return to_impl(self, {}, Device::CPU, false, format); }
+};
+OP(TypeAs);
+OP(Cpu);
+
+// x.float() and the like.
+#define CONVERSION(STRUCT, NAME, KIND, TYPE)                                                                                         \
+    struct STRUCT : Composite<STRUCT> {                                                                                              \
+        SIG(NAME "(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor");                                                    \
+        DOC("self with dtype torch." TYPE ".");                                                                                      \
+        FORMS(METHOD);                                                                                                               \
+        static Tensor forward(const Tensor& self, const OptFormat& format) { return to_impl(self, DType::KIND, {}, false, format); } \
+    };                                                                                                                               \
+    OP(STRUCT)
+CONVERSION(ToHalf, "half", Float16, "float16");
+CONVERSION(ToBFloat16, "bfloat16", BFloat16, "bfloat16");
+CONVERSION(ToFloat, "float", Float32, "float32");
+CONVERSION(ToDouble, "double", Float64, "float64");
+CONVERSION(ToChalf, "chalf", Complex32, "complex32");
+CONVERSION(ToCfloat, "cfloat", Complex64, "complex64");
+CONVERSION(ToCdouble, "cdouble", Complex128, "complex128");
+CONVERSION(ToByte, "byte", UInt8, "uint8");
+CONVERSION(ToChar, "char", Int8, "int8");
+CONVERSION(ToShort, "short", Int16, "int16");
+CONVERSION(ToInt, "int", Int32, "int32");
+CONVERSION(ToLong, "long", Int64, "int64");
+CONVERSION(ToBool, "bool", Bool, "bool");
+#undef CONVERSION
+
 // ---------------------------------------------------------------- fills
 struct Fill : Op<Fill> {
     SIG("fill(Tensor self, Operand value) -> Tensor");
@@ -226,11 +265,9 @@ void resize_output(const char* op, const Tensor& out, Ints sizes) {
         return;
     }
     for (int64_t s : sizes) check(s >= 0, "Trying to create tensor with negative dimension ", s, ": ", sizes, " (", op, ", out=)");
-    if (out.numel() != 0) {
-        std::string text = cat("An output with one or more elements was resized since it had shape ", out.sizes(), ", which does not match the required output shape ", sizes, " (", op,
-                               "). This behavior is deprecated, and in a future PyTorch release outputs will not be resized unless they have zero elements. You can explicitly reuse an out tensor t by resizing it, inplace, to zero elements with t.resize_(0).");
-        if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) < 0) raise_python();
-    }
+    if (out.numel() != 0)
+        warn("An output with one or more elements was resized since it had shape ", out.sizes(), ", which does not match the required output shape ", sizes, " (", op,
+             "). This behavior is deprecated, and in a future PyTorch release outputs will not be resized unless they have zero elements. You can explicitly reuse an out tensor t by resizing it, inplace, to zero elements with t.resize_(0).");
     int64_t need;
     check(!__builtin_mul_overflow(out->offset + product(sizes), itemsize(out.dtype()), &need), "Storage size calculation overflowed with sizes=", sizes);
     if (size_t(need) > out->storage->nbytes) out->storage->resize(size_t(need));

@@ -215,18 +215,15 @@ OP(NativeDropout);
 
 // ---------------------------------------------------------------- nn.functional
 namespace {
-void warn(const std::string& text) {
-    if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) < 0) raise_python();
-}
 // Of dropout2d and dropout3d: an input of unusual rank.
 void warn_rank(const char* op, const Tensor& x, int64_t n) {
     if (x.dim() == n + 1 || x.dim() == n + 2) return;
-    warn(cat(op, ": Received a ", x.dim(), "-D input to ", op,
-             ", which is deprecated and will result in an error in a future release. To retain the behavior and "
-             "silence this warning, please use dropout instead. Note that ",
-             op, " exists to provide channel-wise dropout on inputs with ", n,
-             " spatial dimensions, a channel dimension, and an optional batch dimension (i.e. ", n + 1, "D or ", n + 2,
-             "D inputs)."));
+    warn(op, ": Received a ", x.dim(), "-D input to ", op,
+         ", which is deprecated and will result in an error in a future release. To retain the behavior and "
+         "silence this warning, please use dropout instead. Note that ",
+         op, " exists to provide channel-wise dropout on inputs with ", n,
+         " spatial dimensions, a channel dimension, and an optional batch dimension (i.e. ", n + 1, "D or ", n + 2,
+         "D inputs).");
 }
 // x's channels are its first dimension: they are dropped as those of a batch of one.
 Tensor drop_unbatched(const Tensor& x, double p, bool training, bool inplace) {

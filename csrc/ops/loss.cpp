@@ -10,8 +10,7 @@ namespace rl {
 Reduction reduction_of(const char* op, const std::string& text, const OptBool& size_average, const OptBool& reduce) {
     if (size_average || reduce) {
         std::string now = !reduce.value_or(true) ? "none" : size_average.value_or(true) ? "mean" : "sum";
-        std::string warning = "size_average and reduce args will be deprecated, please use reduction='" + now + "' instead.";
-        if (PyErr_WarnEx(PyExc_UserWarning, warning.c_str(), 1) < 0) raise_python();
+        warn("size_average and reduce args will be deprecated, please use reduction='", now, "' instead.");
         return now == "none" ? Reduction::None : now == "mean" ? Reduction::Mean : Reduction::Sum;
     }
     if (text == "mean") return Reduction::Mean;
@@ -24,9 +23,8 @@ Tensor reduce_loss(const Tensor& loss, Reduction r) { return r == Reduction::Non
 
 void warn_sizes(const char* op, const Tensor& input, const Tensor& target) {
     if (input.sizes() == target.sizes()) return;
-    std::string text = cat("Using a target size (torch.Size(", target.sizes(), ")) that is different to the input size (torch.Size(", input.sizes(),
-                           ")). This will likely lead to incorrect results due to broadcasting. Please ensure they have the same size. (", op, ")");
-    if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) < 0) raise_python();
+    warn("Using a target size (torch.Size(", target.sizes(), ")) that is different to the input size (torch.Size(", input.sizes(),
+         ")). This will likely lead to incorrect results due to broadcasting. Please ensure they have the same size. (", op, ")");
 }
 
 // ---------------------------------------------------------------- mean squared and absolute error
@@ -351,9 +349,8 @@ struct KlDiv : Composite<KlDiv> {
         check(is_floating(input.dtype()) && is_floating(target.dtype()), "kl_div: Integral inputs not supported. (input is ", name(input.dtype()), ", target ", name(target.dtype()), ")");
         bool batch = text == "batchmean" && !average && !reduce;
         Reduction r = batch ? Reduction::Sum : reduction_of("kl_div", text, average, reduce);
-        if (text == "mean" && !average && !reduce &&
-            PyErr_WarnEx(PyExc_UserWarning, "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides only by the batch size, and aligns with the KL div math definition.", 1) < 0)
-            raise_python();
+        if (text == "mean" && !average && !reduce)
+            warn("reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides only by the batch size, and aligns with the KL div math definition.");
         Tensor loss;
         if (log_target) loss = exp(target) * (target - input);
         else loss = xlogy(target, target) - target * input;

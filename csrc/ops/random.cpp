@@ -131,9 +131,7 @@ static void check_integer(const char* what, int64_t v, DType t) {
     if (!r.bits) return check(v >= r.least && v <= r.most, what, " is out of bounds for ", c_name(t));
     check(std::abs(double(v)) <= largest_float(t), what, " is out of bounds for ", c_name(t));
     if (v >= r.least && v <= r.most) return;
-    std::string text = cat(what, " is out of bounds [-(2^", r.bits, "), 2^", r.bits, "]. Due to precision limitations ",
-                           c_name(t), " can support discrete uniform distribution only within this range.");
-    if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) < 0) raise_python();
+    warn(what, " is out of bounds [-(2^", r.bits, "), 2^", r.bits, "]. Due to precision limitations ", c_name(t), " can support discrete uniform distribution only within this range.");
 }
 
 // base + an integer below range; range 0 stands for 2^64.

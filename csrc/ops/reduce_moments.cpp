@@ -102,9 +102,7 @@ static void spread_into(const char* op, const Tensor& self, const Spread& s, Ten
         return;
     }
     double count = double(reduced_count(self.sizes(), mask));
-    if (count - s.correction <= 0 && count > 0 &&
-        PyErr_WarnEx(PyExc_UserWarning, cat(op, "(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input numel divided by output numel).").c_str(), 1) < 0)
-        raise_python();
+    if (count - s.correction <= 0 && count > 0) warn(op, "(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input numel divided by output numel).");
     if (self.numel() == 0) {
         var = full(sizes, Scalar(std::nan("")), real_type), mean = full(sizes, Scalar(std::nan("")), self.dtype());
         return;
@@ -281,7 +279,7 @@ struct Cov : Composite<Cov> {
         Tensor average = (w ? sum(x * w, {1}) : sum(x, {1})) / total;
         Tensor norm = !w ? total - Scalar(correction) : !aweights || correction == 0 ? total - Scalar(correction) : total - Scalar(correction) * sum(w * aweights) / total;
         if (!norm.is_meta() && item(norm).real() <= 0) {
-            if (PyErr_WarnEx(PyExc_UserWarning, "cov(): degrees of freedom is <= 0. Correction should be strictly less than the number of observations.", 1) < 0) raise_python();
+            warn("cov(): degrees of freedom is <= 0. Correction should be strictly less than the number of observations.");
             norm = zeros(Ints(), norm.dtype());
         }
         Tensor centred = x - unsqueeze(average, 1);

@@ -24,6 +24,65 @@ struct Ravel : Composite<Ravel> {
     DOC("self as a vector: a view where possible.");
     static Tensor forward(const Tensor& self) { return reshape(contiguous_op(self), {-1}); }
 };
+
+// ---------------------------------------------------------------- transposes that are written like attributes
+// Of a number these are the identity, which PyTorch gives up.
+static bool is_number(const Tensor& self, const char* name, const char* instead = "This function is the identity in these cases.") {
+    if (self.dim() == 0) warn("Tensor.", name, " is deprecated on 0-D tensors. ", instead);
+    return self.dim() == 0;
+}
+static void check_matrices(const Tensor& self, const char* name) {
+    check(self.dim() >= 2, "tensor.", name, " is only supported on matrices or batches of matrices. Got ", self.dim(), "-D tensor.");
+}
+struct Reversed : Composite<Reversed> {
+    SIG("T(Tensor self) -> Tensor");
+    DOC("The dimensions in reverse order.");
+    FORMS(PROPERTY);
+    static Tensor forward(const Tensor& self) {
+        if (is_number(self, "T")) return self;
+        if (self.dim() != 2)
+            warn("The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated (shape ", self.sizes(), "). Consider `x.mT` to transpose batches of matrices or `x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.");
+        if (self.dim() == 2) return transpose(self, 0, 1);
+        Dims order;
+        for (int64_t d = self.dim(); d-- > 0;) order.push_back(d);
+        return permute(self, order);
+    }
+};
+struct MatrixTransposed : Composite<MatrixTransposed> {
+    SIG("mT(Tensor self) -> Tensor");
+    DOC("The last two dimensions exchanged.");
+    FORMS(PROPERTY);
+    static Tensor forward(const Tensor& self) {
+        if (is_number(self, "mT")) return self;
+        check_matrices(self, "mT");
+        return transpose(self, -2, -1);
+    }
+};
+struct Hermitian : Composite<Hermitian> {
+    SIG("H(Tensor self) -> Tensor");
+    DOC("A matrix transposed and conjugated.");
+    FORMS(PROPERTY);
+    static Tensor forward(const Tensor& self) {
+        if (is_number(self, "H", "Consider using x.conj().")) return conj(self);
+        check(self.dim() == 2, "tensor.H is only supported on matrices (2-D tensors). Got ", self.dim(), "-D tensor.", self.dim() > 2 ? " For batches of matrices, consider using tensor.mH" : "");
+        return conj(transpose(self, 0, 1));
+    }
+};
+struct MatrixHermitian : Composite<MatrixHermitian> {
+    SIG("mH(Tensor self) -> Tensor");
+    DOC("The last two dimensions exchanged, conjugated.");
+    FORMS(PROPERTY);
+    static Tensor forward(const Tensor& self) {
+        if (is_number(self, "mH", "Consider using x.conj().")) return conj(self);
+        check_matrices(self, "mH");
+        return conj(transpose(self, -2, -1));
+    }
+};
+OP(Reversed);
+OP(MatrixTransposed);
+OP(Hermitian);
+OP(MatrixHermitian);
+
 struct Unflatten : Composite<Unflatten> {
     SIG("unflatten.int(Tensor self, int dim, int[] sizes) -> Tensor");
     DOC("One dimension made into several; one of the sizes may be -1.");

@@ -186,8 +186,7 @@ OP(SpecialLogSoftmax);
 // Without dim: the first dimension of 0, 1 or 3, else the second, and a warning.
 static int64_t implicit_dim(const char* op, const Tensor& t, const OptInt& dim) {
     if (dim) return *dim;
-    std::string text = cat("Implicit dimension choice for ", op, " has been deprecated. Change the call to include dim=X as an argument.");
-    if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) < 0) raise_python();
+    warn("Implicit dimension choice for ", op, " has been deprecated. Change the call to include dim=X as an argument.");
     return t.dim() == 0 || t.dim() == 1 || t.dim() == 3 ? 0 : 1;
 }
 struct NnSoftmax : Composite<NnSoftmax> {

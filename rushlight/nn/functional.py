@@ -1,7 +1,7 @@
 """Functions of neural networks: every layer's computation without its state.
 
 The operators that training loops spend their time in are native, and are re-exported as they are; the rest are
-compositions. A native operator that this build lacks raises AttributeError with the reason, so that `hasattr` is False.
+compositions.
 """
 
 from types import FunctionType
@@ -89,14 +89,22 @@ _NATIVE = (
     "scaled_dot_product_attention", "selu", "selu_", "sigmoid", "silu", "smooth_l1_loss", "softmax", "softplus",
     "softshrink", "softsign", "tanh", "threshold", "threshold_", "unfold",
 )  # fmt: skip
-globals().update({name: getattr(_nn, name) for name in _NATIVE if hasattr(_nn, name)})
+globals().update({name: getattr(_nn, name) for name in _NATIVE})
 celu_, selu_ = _functions.celu_, _functions.selu_
 
-_ABSENT = {
-    "scaled_mm": "products of 8-bit floats with scales need hardware that Rushlight does not use",
-    "scaled_grouped_mm": "products of 8-bit floats with scales need hardware that Rushlight does not use",
-    "grouped_mm": "grouped products are not implemented: use a loop of `mm`, or `bmm` for groups of one size",
-}
+
+def _absent(name: str, reason: str) -> Any:
+    def function(*args: Any, **kwargs: Any) -> NoReturn:
+        raise NotImplementedError(f"{name}: {reason}")
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"Raises NotImplementedError: {reason}."
+    return function
+
+
+scaled_mm = _absent("scaled_mm", "products of 8-bit floats with scales need hardware that Rushlight does not use")
+scaled_grouped_mm = _absent("scaled_grouped_mm", "products of 8-bit floats with scales need hardware that Rushlight does not use")
+grouped_mm = _absent("grouped_mm", "use a loop of `mm`, or `bmm` for groups of one size")
 
 __all__ = [
     *_NATIVE, "affine_grid", "channel_shuffle", "conv_tbc", "cosine_embedding_loss", "cosine_similarity",
@@ -122,17 +130,3 @@ def _give_home(functions: dict[str, Any]) -> None:
 
 
 _give_home(globals())
-
-
-def __getattr__(name: str) -> NoReturn:
-    if name in _ABSENT:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}: {_ABSENT[name]}")
-    if name in _NATIVE:
-        raise AttributeError(
-            f"module {__name__!r} has no attribute {name!r}: this build of Rushlight lacks the operator"
-        )
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[Any]:
-    return sorted(globals())

@@ -458,6 +458,26 @@ def to(self: SparseTensor, *args: Any, **options: Any) -> Tensor:
     return pack(pattern, values.to(kind))
 
 
+def _conversion(name: str, kind: Any) -> None:
+    def convert(self: SparseTensor, *, memory_format: Any = None) -> Tensor:
+        return to(self, kind)
+
+    rule(name)(convert)
+
+
+for _name, _kind in [
+    ("float", _C.float32), ("double", _C.float64), ("half", _C.float16), ("bfloat16", _C.bfloat16), ("long", _C.int64), ("int", _C.int32),
+    ("short", _C.int16), ("char", _C.int8), ("byte", _C.uint8), ("bool", _C.bool), ("cfloat", _C.complex64), ("cdouble", _C.complex128), ("cpu", None),
+]:  # fmt: skip
+    _conversion(_name, _kind)
+
+
+@rule("type_as")
+def type_as(self: SparseTensor, other: Tensor) -> Tensor:
+    """self with the dtype of other."""
+    return self.to(other.dtype)
+
+
 @rule("copy_")
 def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """Between sparse tensors of one layout and shape."""
