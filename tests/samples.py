@@ -402,7 +402,9 @@ select_backward: x(c), [r, c], 0, 1
 slice.Tensor: x(r, c), 1, 1
 slice_backward: x(r, 2), [r, c], 1, 0, 2, 1
 narrow: x(r, c), 1, 1, 2
-_gradient_along: x(r, c), 1, 2
+gradient.scalarint: x(r, c), spacing=0.5
+gradient.scalarrayarray: x(r, c), spacing=[2.0, 0.5]
+gradient.tensorarray: x(r, 4), spacing=[torch.tensor([0.0, 1.0, 1.5, 4.0], dtype=torch.float64)], dim=1, edge_order=2
 """
 SPECIAL = dict(line.split(": ", 1) for line in TABLE.strip().splitlines())
 # The shapes of linear algebra's square matrices: by the name of the function.

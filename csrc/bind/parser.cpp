@@ -212,23 +212,58 @@ bool bind_arguments(const OpInfo& op, const Request& r, Bound& b, std::string* w
     return true;
 }
 
-// Tensors and numbers of exactly the kinds that the signature names, by position, and defaults: most calls. False leaves the
-// call to bind_arguments.
-bool bind_plain(const OpInfo& op, const Request& r, PyObject** slots) {
-    if (r.kwnames || int(r.n) > op.n_positional || int(r.n) < op.n_required || ((r.method || r.inplace) && op.self_index != 0)) return false;
-    auto fits = [](Kind k, PyTypeObject* t) {
-        if (t == TensorType || t == ParameterType) return k <= Kind::Operand;
-        if (t == &PyLong_Type) return k == Kind::Int || k == Kind::Operand || k == Kind::Scalar || k == Kind::Float;
-        if (t == &PyFloat_Type) return k == Kind::Float || k == Kind::Operand || k == Kind::Scalar;
-        return (t == &PyBool_Type && k == Kind::Bool) || (t == DTypeType && k == Kind::DType);
-    };
-    size_t np = op.params.size();
-    const Param* p = op.params.data();
-    for (size_t i = 0; i < r.n; i++) {
-        if (!fits(p[i].kind, Py_TYPE(r.args[i]))) return false;
-        slots[i] = r.args[i];
+// ---- plain calls: values of exactly the kinds that the signature names, keywords by its own names. They are most calls, and
+// are bound in one pass over what was given. Anything else is left to bind_arguments.
+bool all_exact(PyObject* o, bool (*f)(PyTypeObject*)) {
+    for (Py_ssize_t i = 0, n = PySequence_Fast_GET_SIZE(o); i < n; i++)
+        if (!f(Py_TYPE(PySequence_Fast_GET_ITEM(o, i)))) return false;
+    return true;
+}
+bool is_plain_tensor(PyTypeObject* t) { return t == TensorType || t == ParameterType; }
+bool is_plain_int(PyTypeObject* t) { return t == &PyLong_Type; }
+bool fits_plainly(const Param& p, PyObject* o) {
+    PyTypeObject* t = Py_TYPE(o);
+    if (is_plain_tensor(t)) return p.kind <= Kind::Operand;
+    switch (p.kind) {
+        case Kind::Operand:
+        case Kind::Scalar:
+        case Kind::Float: return t == &PyFloat_Type || t == &PyLong_Type;
+        case Kind::Int: return t == &PyLong_Type;
+        case Kind::Bool: return t == &PyBool_Type;
+        case Kind::DType: return t == DTypeType;
+        case Kind::Str: return t == &PyUnicode_Type;
+        case Kind::IntList: return t == &PyTuple_Type || t == &PyList_Type ? all_exact(o, is_plain_int) : t == &PyLong_Type && p.list_size > 0;
+        case Kind::TensorList: return (t == &PyTuple_Type || t == &PyList_Type) && all_exact(o, is_plain_tensor);
+        default: return false;
     }
-    for (size_t i = r.n; i < np; i++) slots[i] = p[i].default_value;
+}
+bool bind_plain(const OpInfo& op, const Request& r, PyObject** slots) {
+    size_t np = op.params.size();
+    if (int(r.n) > op.n_positional || ((r.method || r.inplace) && op.self_index != 0)) return false;
+    const Param* p = op.params.data();
+    auto put = [&](size_t i, PyObject* o) {
+        if (fits_plainly(p[i], o)) slots[i] = o;
+        else if (o == Py_None && p[i].optional && p[i].kind != Kind::Any) slots[i] = nullptr;
+        // view(6): the only ints that there can be are a list
+        else if (Py_TYPE(o) == &PyLong_Type && p[i].kind == Kind::IntList && int(i) + 1 == op.n_positional && i == (r.method ? 1 : 0)) slots[i] = o;
+        else return false;
+        return true;
+    };
+    for (size_t i = 0; i < r.n; i++)
+        if (!put(i, r.args[i])) return false;
+    uint32_t given = 0;
+    for (size_t k = 0; k < r.n_kw(); k++) {
+        PyObject* key = PyTuple_GET_ITEM(r.kwnames, k);
+        size_t i = r.n;
+        while (i < np && p[i].key != key) i++;
+        if (i == np || !put(i, r.args[r.n + k])) return false;
+        given |= 1u << i;
+    }
+    for (size_t i = r.n; i < np; i++) {
+        if (given >> i & 1) continue;
+        if (!p[i].has_default) return false;
+        slots[i] = p[i].default_value;
+    }
     return true;
 }
 

@@ -144,7 +144,6 @@ OpInfo* add_op(OpInfo* op, const char* signature, const char* doc, const char* a
         p.keyword_only = keyword_only;
         if (p.name == "self") op->self_index = int(op->params.size());
         if (!keyword_only) op->n_positional++;
-        if (!p.has_default) op->n_required = int(op->params.size()) + 1;
         op->params.push_back(std::move(p));
     }
     if (op->params.size() > size_t(kMaxParams)) bad_signature(*op, "too many parameters");

@@ -51,7 +51,6 @@ struct OpInfo {
     bool returns_list = false;
     Autocast autocast = Autocast::None;
     int n_positional = 0;
-    int n_required = 0;  // all parameters from here on have a default
     int self_index = -1;
     PyObject* (*invoke)(PyObject** slots) = nullptr;
     // in-place form: writes into slots[self]; out form: the last slot holds out. Null where the category has no direct one.

@@ -48,7 +48,8 @@ template <class O, class T> requires O::kReal
 struct ResultOf<O, std::complex<T>> { using type = T; };
 
 // Vectors. `f` stands in the code once, as some are long: an input that is one element is a vector of copies that the
-// loop does not advance over, and the last, partial vector goes through the same code.
+// loop does not advance over, and the last, partial vector goes through the same code, filled up with its first element: a
+// number of the function's own could be one that it is slow for.
 template <class O, class T, size_t... I>
 RL_INLINE void vector_loop(void* out, const void* const* in, int64_t n, unsigned scalars, const T* p, std::index_sequence<I...> index) {
     using V = Vec<T>;
@@ -61,7 +62,7 @@ RL_INLINE void vector_loop(void* out, const void* const* in, int64_t n, unsigned
     T* o = static_cast<T*>(out);
     for (; n > 0; n -= W, o += W) {
         const bool whole = n >= W;
-        V v[] = {(whole ? V::load(x[I]) : V::load(x[I], int(n), T(1)))...};
+        V v[] = {(whole ? V::load(x[I]) : V::load(x[I], int(n), *x[I]))...};
         const V r = apply_f<O, V, T>(p, v, index);
         if (whole) r.store(o);
         else r.store(o, int(n));

@@ -25,7 +25,6 @@ struct Window {
 struct Geometry {
     int64_t input[3], output[3], step[3];
     int64_t in_positions = 1, out_positions = 1;
-    std::vector<Window> room;  // of the three dimensions' windows
     std::span<const Window> windows[3];
     bool include_pad;
     int64_t divisor;
@@ -41,15 +40,17 @@ struct Geometry {
             in_positions *= input[i];
             out_positions *= output[i];
         }
-        room.reserve(size_t(output[0] + output[1] + output[2]));
+        size_t total = size_t(output[0] + output[1] + output[2]);
+        if (total > std::size(few_)) many_.resize(total);
+        Window* room = many_.empty() ? few_ : many_.data();
         for (int i = 0; i < 3; ++i) {
             int from = i - shift;
-            size_t first = room.size();
             for (int64_t o = 0; o < output[i]; ++o)
-                room.push_back(from < 0     ? Window{0, 1, 1}
-                               : s.adaptive ? adaptive_window(o, input[i], output[i])
-                                            : fixed_window(s, from, o));
-            windows[i] = {room.data() + first, size_t(output[i])};
+                room[o] = from < 0     ? Window{0, 1, 1}
+                          : s.adaptive ? adaptive_window(o, input[i], output[i])
+                                       : fixed_window(s, from, o);
+            windows[i] = {room, size_t(output[i])};
+            room += output[i];
         }
     }
     int64_t window_work(const PoolShape& s) const {
@@ -59,6 +60,9 @@ struct Geometry {
     }
 
   private:
+    Window few_[48];  // room for the windows of a small input
+    std::vector<Window> many_;
+
     static Window adaptive_window(int64_t o, int64_t in, int64_t out) {
         int64_t begin = o * in / out, end = ((o + 1) * in + out - 1) / out;
         return {begin, end, end - begin};
@@ -95,9 +99,14 @@ bool beats(W value, W best) {
 // Calls f(output position, windows of the three dimensions) for every output position in [begin, end).
 template <class F>
 void for_each_output(const Geometry& g, int64_t begin, int64_t end, F f) {
+    if (begin == end) return;
+    int64_t w = begin % g.output[2], h = begin / g.output[2] % g.output[1], d = begin / g.output[2] / g.output[1];
     for (int64_t o = begin; o < end; ++o) {
-        int64_t w = o % g.output[2], h = o / g.output[2] % g.output[1], d = o / g.output[2] / g.output[1];
         f(o, g.windows[0][size_t(d)], g.windows[1][size_t(h)], g.windows[2][size_t(w)]);
+        if (++w == g.output[2]) {
+            w = 0;
+            if (++h == g.output[1]) h = 0, ++d;
+        }
     }
 }
 

@@ -120,6 +120,15 @@ uint32_t Generator::random() {
     if (--left_ == 0) next_block();
     return temper(state_[next_++]);
 }
+// The upper half first.
+uint64_t Generator::random64() {
+    if (__builtin_expect(left_ <= 2, 0)) {
+        uint64_t high = random();
+        return high << 32 | random();
+    }
+    left_ -= 2, next_ += 2;
+    return uint64_t(temper(state_[next_ - 2])) << 32 | temper(state_[next_ - 1]);
+}
 
 void Generator::fill(uint32_t* out, int64_t n) {
     while (n > 0) {

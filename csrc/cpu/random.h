@@ -25,10 +25,7 @@ class Generator {
     bool set_state(const uint8_t* in);   // false, and nothing changed, when the bytes are no valid state
 
     uint32_t random();     // 32 bits
-    uint64_t random64() {  // 64 bits, the upper half first
-        uint64_t high = random();
-        return high << 32 | random();
-    }
+    uint64_t random64();                  // 64 bits
     double uniform();                     // 53 bits, in [0, 1)
     double normal();                      // Box-Muller in pairs; the second value waits for the next call
     void fill(uint32_t* out, int64_t n);  // n times random()

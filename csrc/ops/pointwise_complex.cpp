@@ -179,7 +179,11 @@ struct Polar : Composite<Polar> {
         check(abs.is_floating() && angle.is_floating(), "Expected both inputs to be Half, Float or Double tensors but got ", title(abs.dtype()), " and ", title(angle.dtype()));
         check(abs.dtype() == angle.dtype(), "Expected object of scalar type ", title(abs.dtype()), " but got scalar type ", title(angle.dtype()), " for second argument");
         check(abs.dtype() == DType::Float32 || abs.dtype() == DType::Float64, Err::NotImplemented, "\"polar_cpu\" not implemented for '", title(abs.dtype()), "'");
-        return call<MakeComplex>(mul(abs, cos(angle)), mul(abs, sin(angle)));
+        Tensor re = cos(angle), im = sin(angle);
+        bool ours = !re.requires_grad() && !abs.requires_grad() && !tls.modes && same(abs.sizes(), angle.sizes());
+        if (ours) mul_(re, abs), mul_(im, abs);  // nobody else has them
+        else re = mul(abs, re), im = mul(abs, im);
+        return call<MakeComplex>(re, im);
     }
 };
 OP(Polar);

@@ -278,21 +278,6 @@ struct Diff : Composite<Diff> {
 };
 OP(Diff);
 
-struct GradientAlong : Composite<GradientAlong> {
-    SIG("_gradient_along(Tensor self, int dim, int edge_order) -> Tensor");
-    DOC("Derivative along dim of samples at distance 1: central differences (Fornberg, 1988), one-sided at the edges.");
-    FORMS(FUNCTION);
-    static Tensor forward(const Tensor& x, int64_t dim, int64_t edge_order) {
-        int64_t n = x.size(dim);
-        auto at = [&](int64_t start, int64_t length) { return narrow(x, dim, start, length); };
-        Tensor middle = (at(2, n - 2) - at(0, n - 2)) / 2.0;
-        if (edge_order == 1) return cat({at(1, 1) - at(0, 1), middle, at(n - 1, 1) - at(n - 2, 1)}, dim);
-        Tensor begin = at(0, 1) * -1.5 + at(1, 1) * 2 - at(2, 1) * 0.5;
-        return cat({begin, middle, at(n - 1, 1) * 1.5 - at(n - 2, 1) * 2 + at(n - 3, 1) * 0.5}, dim);
-    }
-};
-OP(GradientAlong);
-
 // ---------------------------------------------------------------- trapezoidal rule
 // y[1:] + y[:-1]: twice the mean height of each strip
 static Tensor strips_of(const Tensor& y, int64_t dim) {

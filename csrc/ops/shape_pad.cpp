@@ -1,6 +1,7 @@
 // Padding: with a constant, or with values of the tensor itself.
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <vector>
 
 #include "core/iterate.h"
@@ -12,45 +13,40 @@
 
 namespace rl {
 
-// Where the places of a padded dimension take their values from: the index in a dimension of size n, or -1 for none.
-// Circular padding repeats what cutting leaves.
-static std::vector<int64_t> pad_places(const std::string& mode, int64_t n, int64_t before, int64_t behind) {
-    std::vector<int64_t> r(size_t(before + n + behind));
-    const bool constant = mode == "constant", reflect = mode == "reflect", replicate = mode == "replicate";
-    int64_t first = std::max<int64_t>(-before, 0), left = n - first - std::max<int64_t>(-behind, 0);
-    for (int64_t i = 0; i < int64_t(r.size()); i++) {
-        int64_t at = i - before;
-        if (constant) at = at < 0 || at >= n ? -1 : at;
-        else if (reflect) at = at < 0 ? -at : at >= n ? 2 * (n - 1) - at : at;
-        else if (replicate) at = std::clamp<int64_t>(at, 0, n - 1);
-        else at = first + ((i - std::max<int64_t>(before, 0)) % left + left) % left;
-        r[size_t(i)] = at;
-    }
-    return r;
+// Writes where the before + n + behind places of a padded dimension take their values from: the index in a dimension of size n,
+// or -1 for none. Circular padding repeats what cutting leaves.
+static void pad_places(int64_t* r, const std::string& mode, int64_t n, int64_t before, int64_t behind) {
+    int64_t size = before + n + behind, first = std::max<int64_t>(-before, 0), left = n - first - std::max<int64_t>(-behind, 0);
+    auto fill = [&](auto&& place) {
+        for (int64_t i = 0; i < size; i++) r[i] = place(i - before);
+    };
+    if (mode == "constant") fill([&](int64_t at) { return at < 0 || at >= n ? -1 : at; });
+    else if (mode == "reflect") fill([&](int64_t at) { return at < 0 ? -at : at >= n ? 2 * (n - 1) - at : at; });
+    else if (mode == "replicate") fill([&](int64_t at) { return std::clamp<int64_t>(at, 0, n - 1); });
+    else fill([&](int64_t at) { return first + ((at + before - std::max<int64_t>(before, 0)) % left + left) % left; });
 }
 
-// One row: its places before and behind the part that is copied as it stands are taken one by one.
-template <class T> static void pad_row(T* to, const T* from, const std::vector<int64_t>& places, int64_t head, int64_t tail, const T& value) {
-    auto one = [&](int64_t i) { to[i] = places[size_t(i)] < 0 ? value : from[places[size_t(i)]]; };
+// One row of `width` places: those before and behind the part that is copied as it stands are taken one by one.
+template <class T> static void pad_row(T* to, const T* from, const int64_t* places, int64_t head, int64_t tail, int64_t width, const T& value) {
+    auto one = [&](int64_t i) { to[i] = places[i] < 0 ? value : from[places[i]]; };
     for (int64_t i = 0; i < head; i++) one(i);
-    if (tail > head) std::memcpy(to + head, from + places[size_t(head)], size_t(tail - head) * sizeof(T));
-    for (int64_t i = tail; i < int64_t(places.size()); i++) one(i);
+    if (tail > head) std::memcpy(to + head, from + places[head], size_t(tail - head) * sizeof(T));
+    for (int64_t i = tail; i < width; i++) one(i);
 }
 
 // Fills the contiguous r from the contiguous x by rows; value stands where a dimension has no place for an index.
 template <class T> static void pad_rows(const Tensor& r, const Tensor& x, const Dims& pad, const std::string& mode, const T& value) {
-    // The padded dimensions, and before them all others as one.
+    // The padded dimensions, and before them all others as one. A dimension's places begin at starts[d] of `places`.
     int64_t padded = int64_t(pad.size()) / 2, first = r.dim() - padded, ndim = padded + 1;
-    std::vector<std::vector<int64_t>> places;
-    places.reserve(size_t(ndim)), places.emplace_back();
-    Dims sizes{product(Ints(r.sizes()).first(size_t(first)))}, strides{product(Ints(x.sizes()).subspan(size_t(first)))};
+    std::vector<int64_t> places(size_t(std::accumulate(r.sizes().begin() + first, r.sizes().end(), int64_t(0))));
+    Dims sizes{product(Ints(r.sizes()).first(size_t(first)))}, strides{product(Ints(x.sizes()).subspan(size_t(first)))}, starts{0, 0};
     for (int64_t d = first; d < r.dim(); d++) {
         size_t k = size_t(2 * (r.dim() - 1 - d));
-        places.push_back(pad_places(mode, x.sizes()[d], pad[k], pad[k + 1]));
-        sizes.push_back(r.sizes()[d]), strides.push_back(x.strides()[d]);
+        pad_places(places.data() + starts.back(), mode, x.sizes()[d], pad[k], pad[k + 1]);
+        sizes.push_back(r.sizes()[d]), strides.push_back(x.strides()[d]), starts.push_back(starts.back() + r.sizes()[d]);
     }
-    const auto& last = places.back();
     int64_t before = pad[0], n = x.sizes().back(), width = r.sizes().back();
+    const int64_t* last = places.data() + starts[size_t(ndim - 1)];
     int64_t head = std::clamp<int64_t>(before, 0, width), tail = std::clamp<int64_t>(before + n, head, width);
     T* out = reinterpret_cast<T*>(r.raw());
     const T* in = reinterpret_cast<const T*>(x.raw());
@@ -62,13 +58,13 @@ template <class T> static void pad_rows(const Tensor& r, const Tensor& x, const 
             int64_t from = index[0] * strides[0];
             bool outside = false;
             for (size_t d = size_t(ndim - 1); d-- > 1;) {
-                int64_t at = places[d][size_t(index[d])];
+                int64_t at = places[size_t(starts[d] + index[d])];
                 outside |= at < 0;
                 from += at * strides[d];
             }
             for (size_t d = size_t(ndim - 1); d-- > 0 && ++index[d] == sizes[d];) index[d] = 0;
             if (outside) cpu::kernels().fill(out + row * width, &value, int(sizeof(T)), width);
-            else pad_row(out + row * width, in + from, last, head, tail, value);
+            else pad_row(out + row * width, in + from, last, head, tail, width, value);
         }
     });
 }
@@ -130,8 +126,7 @@ OP(ConstantPad);
 
 static Tensor pad_indices(const std::string& mode, int64_t n, int64_t before, int64_t behind) {
     Tensor r = empty(Dims{before + n + behind}, DType::Int64);
-    std::vector<int64_t> places = pad_places(mode, n, before, behind);
-    std::copy(places.begin(), places.end(), r.data<int64_t>());
+    pad_places(r.data<int64_t>(), mode, n, before, behind);
     return r;
 }
 
