@@ -484,6 +484,7 @@ static bool copy_long_rows(const Geometry& g, char* d, const char* s, int64_t si
     size_t last = g.sizes.size() - 1;
     int64_t n = g.sizes[last], step = g.strides[1][last];
     if (last == 0 || n * size < long_row || g.strides[0][last] != 1) return false;
+    auto copy = cpu::row_copy(n * size, product(g.sizes) * size);
     cpu::parallel_for(product(Ints(g.sizes).first(last)), grain_for(n), [&](int64_t a, int64_t b) {
         for (int64_t m; a < b; a += m) {
             Cursor c(g, a * n);
@@ -491,7 +492,7 @@ static bool copy_long_rows(const Geometry& g, char* d, const char* s, int64_t si
             for (int64_t i = 0; i < m; i++) {
                 char* to = d + (c.at[0] + i * g.strides[0][last - 1]) * size;
                 const char* from = s + (c.at[1] + i * g.strides[1][last - 1]) * size;
-                if (step == 1) cpu::kernels().copy_row(to, from, n * size);
+                if (step == 1) copy(to, from, n * size);
                 else move_run(to, 1, from, step, n, size);
             }
         }

@@ -258,4 +258,10 @@ struct Kernels {
 int isa_level();
 const Kernels& kernels();
 
+// How rows of so many bytes are copied, `total` bytes in all. What the caches don't hold goes faster by the library's string
+// instruction, which need not read a line that it will write over; its start costs too much for shorter rows, or where the
+// lines are at hand.
+inline void copy_far_row(void* y, const void* x, int64_t bytes) { __builtin_memcpy(y, x, std::size_t(bytes)); }
+inline auto row_copy(int64_t bytes, int64_t total) { return bytes >= 2048 && total > (2 << 20) ? copy_far_row : kernels().copy_row; }
+
 }  // namespace rl::cpu

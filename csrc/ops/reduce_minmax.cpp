@@ -1,4 +1,5 @@
 // Largest and smallest elements and where they are.
+#include "cpu/clones.h"
 #include "ops/reduce.h"
 
 namespace rl {
@@ -169,9 +170,33 @@ template <class T, bool Largest> static int64_t best_in_run(const T* x, int64_t 
     }
     return at;
 }
-// The best row for each of n columns.
+// One more row of n columns, of numbers as wide as the indices: a loop that the compiler makes vectors of.
+template <bool Largest, class T, class I> [[gnu::always_inline]] inline void next_row(T* values, I* at, const T* x, I row, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        T v = x[i], best = values[i];
+        bool wins = (Largest ? v > best : v < best) | ((v != v) & (best == best));
+        values[i] = wins ? v : best;
+        at[i] = wins ? row : at[i];
+    }
+}
+RL_CLONES static void larger_row(float* values, int32_t* at, const float* x, int32_t row, int64_t n) { next_row<true>(values, at, x, row, n); }
+RL_CLONES static void smaller_row(float* values, int32_t* at, const float* x, int32_t row, int64_t n) { next_row<false>(values, at, x, row, n); }
+RL_CLONES static void larger_row(double* values, int64_t* at, const double* x, int64_t row, int64_t n) { next_row<true>(values, at, x, row, n); }
+RL_CLONES static void smaller_row(double* values, int64_t* at, const double* x, int64_t row, int64_t n) { next_row<false>(values, at, x, row, n); }
+
+constexpr int64_t kStrip = 512;  // columns that are looked at together
+// The best row for each of n columns, n up to kStrip.
 template <class T, bool Largest> static void best_in_columns(T* values, int64_t* indices, const T* x, int64_t rows, int64_t n, int64_t stride) {
     std::copy(x, x + n, values);
+    if constexpr (std::is_floating_point_v<T>) {
+        using I = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+        if (rows <= std::numeric_limits<I>::max()) {
+            I at[kStrip] = {};
+            for (int64_t r = 1; r < rows; r++) Largest ? larger_row(values, at, x + r * stride, I(r), n) : smaller_row(values, at, x + r * stride, I(r), n);
+            std::copy(at, at + n, indices);
+            return;
+        }
+    }
     std::fill(indices, indices + n, 0);
     for (int64_t r = 1; r < rows; r++) {
         const T* p = x + r * stride;
@@ -224,12 +249,11 @@ static void best_along(const Tensor& x, int64_t dim, const Tensor& values, const
         cpu::parallel_for(outer, grain_for(n), [&](int64_t a, int64_t b) { f.runs(v + a * f.size, at + a, p + a * n * f.size, b - a, n); });
         return;
     }
-    constexpr int64_t strip = 512;
-    int64_t strips = (inner + strip - 1) / strip;
-    cpu::parallel_for(outer * strips, grain_for(n * std::min(strip, inner)), [&](int64_t a, int64_t b) {
+    int64_t strips = (inner + kStrip - 1) / kStrip;
+    cpu::parallel_for(outer * strips, grain_for(n * std::min(kStrip, inner)), [&](int64_t a, int64_t b) {
         for (int64_t i = a; i < b; i++) {
-            int64_t o = i / strips, c = i % strips * strip, to = o * inner + c;
-            f.columns(v + to * f.size, at + to, p + (o * n * inner + c) * f.size, n, std::min(strip, inner - c), inner);
+            int64_t o = i / strips, c = i % strips * kStrip, to = o * inner + c;
+            f.columns(v + to * f.size, at + to, p + (o * n * inner + c) * f.size, n, std::min(kStrip, inner - c), inner);
         }
     });
 }

@@ -89,12 +89,13 @@ struct Cat : Op<Cat> {
         }
         if (outer == 1) return fill_one_row(out, parts.data, count);
         if (row == count * size && size <= 8 && outer >= 16) return fill_columns(out, parts.data, count, outer, size);
+        auto copy = cpu::row_copy(row / count, row * outer);
         cpu::parallel_for(outer, std::max<int64_t>(1, (1 << 18) / std::max<int64_t>(row, 1)), [&](int64_t a, int64_t b) {
             for (int64_t i = a; i < b; i++) {
                 char* to = out + i * row;
                 for (int64_t k = 0; k < count; k++) {
                     const Part& p = parts.data[k];
-                    cpu::kernels().copy_row(to, p.from + i * p.bytes, p.bytes);
+                    copy(to, p.from + i * p.bytes, p.bytes);
                     to += p.bytes;
                 }
             }

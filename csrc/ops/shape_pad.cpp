@@ -30,7 +30,7 @@ static void pad_places(int64_t* r, const std::string& mode, int64_t n, int64_t b
 template <class T> static void pad_row(T* to, const T* from, const int64_t* places, int64_t head, int64_t tail, int64_t width, const T& value) {
     auto one = [&](int64_t i) { to[i] = places[i] < 0 ? value : from[places[i]]; };
     for (int64_t i = 0; i < head; i++) one(i);
-    if (tail > head) std::memcpy(to + head, from + places[head], size_t(tail - head) * sizeof(T));
+    if (tail > head) cpu::kernels().copy_row(to + head, from + places[head], (tail - head) * int64_t(sizeof(T)));
     for (int64_t i = tail; i < width; i++) one(i);
 }
 
