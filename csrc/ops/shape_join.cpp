@@ -87,6 +87,7 @@ struct Cat : Op<Cat> {
             parts.data[count++] = {t.raw(), t.numel() / outer * size};
             row += parts.data[count - 1].bytes;
         }
+        if (count == 0) return;
         if (outer == 1) return fill_one_row(out, parts.data, count);
         if (row == count * size && size <= 8 && outer >= 16) return fill_columns(out, parts.data, count, outer, size);
         auto copy = cpu::row_copy(row / count, row * outer);
