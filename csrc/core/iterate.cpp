@@ -174,9 +174,13 @@ struct Cursor {
         if (inner < g.sizes.back()) return;
         for (int k = 0; k < g.n; k++) at[k] -= inner * g.strides[k].back();
         inner = 0;
-        for (size_t d = g.sizes.size() - 1; d-- > 0;) {
-            index[d]++;
-            for (int k = 0; k < g.n; k++) at[k] += g.strides[k][d];
+        if (g.sizes.size() > 1) advance_rows(1);
+    }
+    int64_t rows_left_in_plane() const { return g.sizes[g.sizes.size() - 2] - index[g.sizes.size() - 2]; }
+    void advance_rows(int64_t n) {  // n <= rows_left_in_plane()
+        for (size_t d = g.sizes.size() - 1; d-- > 0; n = 1) {
+            index[d] += n;
+            for (int k = 0; k < g.n; k++) at[k] += n * g.strides[k][d];
             if (index[d] < g.sizes[d]) return;
             for (int k = 0; k < g.n; k++) at[k] -= index[d] * g.strides[k][d];
             index[d] = 0;
@@ -425,13 +429,14 @@ static bool copy_transposed(const Geometry& g, char* dst, const char* src, int64
     return true;
 }
 
-// Rows too short for a call each: for every place in the row, that place of many rows at once, along the longest of the
-// other dimensions.
+// Rows too short for a call each: for every place in the row, that place of many rows at once, along that of the other
+// dimensions, if long enough, whose neighbours lie closest.
 static bool copy_short_rows(const Geometry& g, char* dst, DType dt, const char* src, DType st) {
     size_t n = g.sizes.size(), along = 0;
     if (n < 2 || g.sizes[n - 1] > 8) return false;
+    auto far = [&](size_t d) { return std::abs(g.strides[0][d]) + std::abs(g.strides[1][d]); };
     for (size_t d = 1; d + 1 < n; d++)
-        if (g.sizes[d] >= g.sizes[along]) along = d;
+        if (g.sizes[along] < 16 || (g.sizes[d] >= 16 && far(d) <= far(along))) along = d;
     if (g.sizes[along] < 16) return false;
     constexpr int64_t most = 1024;  // rows, so that what is written stays in the cache
     int64_t row = g.sizes[n - 1], rows = g.sizes[along], parts = (rows + most - 1) / most;
@@ -448,12 +453,14 @@ static bool copy_short_rows(const Geometry& g, char* dst, DType dt, const char* 
         for (int k = 0; k < 2; k++) outer.strides[k].push_back(0);
     }
     int64_t to_next = g.strides[0][along], from_next = g.strides[1][along];
+    bool pairs = dt == st && row == 2 && dsize <= 8 && to_next == 2 && from_next == 1 && g.strides[0][n - 1] == 1;
     cpu::parallel_for(product(outer.sizes) * parts, grain_for(row * std::min(rows, most)), [&](int64_t a, int64_t b) {
         for (int64_t i = a; i < b; i++) {
             Cursor c(outer, i / parts);
             int64_t first = i % parts * most, count = std::min(most, rows - first);
             int64_t to = c.at[0] + first * to_next, from = c.at[1] + first * from_next;
-            for (int64_t j = 0; j < row; j++)
+            if (pairs) cpu::kernels().interleave(dst + to * dsize, src + from * dsize, src + (from + g.strides[1][n - 1]) * dsize, int(dsize), count);
+            else for (int64_t j = 0; j < row; j++)
                 convert_run(dst + (to + j * g.strides[0][n - 1]) * dsize, dt, to_next, src + (from + j * g.strides[1][n - 1]) * ssize, st, from_next, count);
         }
     });
@@ -478,23 +485,21 @@ static bool copy_few(const Tensor& dst, const Tensor& src) {
     return true;
 }
 
-// Long rows of the result: the outer loops are left only once for all rows of a plane.
-static bool copy_long_rows(const Geometry& g, char* d, const char* s, int64_t size) {
-    constexpr int64_t long_row = 256;  // bytes
+// Rows of the result without gaps: a plane of them for each call.
+static bool copy_planes(const Geometry& g, char* d, const char* s, int64_t size) {
     size_t last = g.sizes.size() - 1;
-    int64_t n = g.sizes[last], step = g.strides[1][last];
-    if (last == 0 || n * size < long_row || g.strides[0][last] != 1) return false;
-    auto copy = cpu::row_copy(n * size, product(g.sizes) * size);
-    cpu::parallel_for(product(Ints(g.sizes).first(last)), grain_for(n), [&](int64_t a, int64_t b) {
-        for (int64_t m; a < b; a += m) {
-            Cursor c(g, a * n);
-            m = std::min(b - a, g.sizes[last - 1] - c.index[last - 1]);
-            for (int64_t i = 0; i < m; i++) {
-                char* to = d + (c.at[0] + i * g.strides[0][last - 1]) * size;
-                const char* from = s + (c.at[1] + i * g.strides[1][last - 1]) * size;
-                if (step == 1) copy(to, from, n * size);
-                else move_run(to, 1, from, step, n, size);
-            }
+    if (last == 0 || g.strides[0][last] != 1) return false;
+    int64_t n = g.sizes[last], rows = product(Ints(g.sizes).first(last)), step = g.strides[1][last], to_next = g.strides[0][last - 1], from_next = g.strides[1][last - 1];
+    bool far = step == 1 && n * size >= 2048 && rows * n * size > (2 << 20);  // see cpu::row_copy
+    cpu::parallel_for(rows, grain_for(n), [&](int64_t a, int64_t b) {
+        Cursor c(g, a * n);
+        for (int64_t m; a < b; a += m, c.advance_rows(m)) {
+            m = std::min(b - a, c.rows_left_in_plane());
+            char* to = d + c.at[0] * size;
+            const char* from = s + c.at[1] * size;
+            if (far)
+                for (int64_t i = 0; i < m; i++) cpu::copy_far_row(to + i * to_next * size, from + i * from_next * size, n * size);
+            else cpu::kernels().copy_plane(to, from, m, n, to_next, from_next, step, int(size));
         }
     });
     return true;
@@ -516,8 +521,10 @@ void copy_raw(const Tensor& dst, const Tensor& src) {
     Geometry g = simplify(dst.sizes(), strides, 2);
     if (dst.dtype() == src.dtype() && copy_transposed(g, d, s, size)) return;
     DType dt = dst.dtype(), st = src.dtype();
+    bool runs = dt == st && g.strides[1].back() == 1 && g.sizes.back() >= 4;
+    if (runs && copy_planes(g, d, s, size)) return;
     if (copy_short_rows(g, d, dt, s, st)) return;
-    if (dt == st && copy_long_rows(g, d, s, size)) return;
+    if (dt == st && copy_planes(g, d, s, size)) return;
     cpu::parallel_for(dst.numel(), kGrain, [&](int64_t a, int64_t b) {
         Cursor c(g, a);
         while (a < b) {

@@ -202,6 +202,8 @@ struct Kernels {
                       int element_size, bool stream);
     // y[i] = x[i * stride], elements of size 1, 2, 4, 8 or 16.
     void (*gather)(void* y, const void* x, int64_t stride, int element_size, int64_t n);
+    // y[r * y_step + i] = x[r * x_step + i * stride] for r < rows, i < n, elements of size 1, 2, 4, 8 or 16.
+    void (*copy_plane)(void* y, const void* x, int64_t rows, int64_t n, int64_t y_step, int64_t x_step, int64_t stride, int element_size);
     // memcpy, for one of many rows.
     void (*copy_row)(void* y, const void* x, int64_t bytes);
     // Rows of y = the rows of x that begin at index[i] * step, in bytes.

@@ -186,9 +186,13 @@ RL_INLINE void gather_as(void* y, const void* x, int64_t stride, int64_t n) {
     T* const to = static_cast<T*>(y);
     const T* const from = static_cast<const T*>(x);
     int64_t i = 0;
-    if (stride == -1)
+    if (stride == -1) {
         for (; i + N <= n; i += N) store_line<T>(to + i, reversed<T>(load_line<T>(from - i - (N - 1)), index));
-    else if (stride == 2)  // the last element read is the last one wanted
+        if (n >= N && i < n) {  // the last piece lies over the one before it
+            store_line<T>(to + n - N, reversed<T>(load_line<T>(from - (n - 1)), index));
+            return;
+        }
+    } else if (stride == 2)  // the last element read is the last one wanted
         for (; i + N < n; i += N)
             store_line<T>(to + i, evens<T>(load_line<T>(from + 2 * i), load_line<T>(from + 2 * i + N), index));
     for (; i < n; ++i) to[i] = from[i * stride];
@@ -299,6 +303,31 @@ void gather(void* y, const void* x, int64_t stride, int element_size, int64_t n)
             return gather_as<uint64_t>(y, x, stride, n);
         default:
             for (int64_t i = 0; i < n; ++i) static_cast<Sixteen*>(y)[i] = static_cast<const Sixteen*>(x)[i * stride];
+    }
+}
+template <class T>
+RL_INLINE void copy_plane_as(void* y, const void* x, int64_t rows, int64_t n, int64_t y_step, int64_t x_step, int64_t stride) {
+    T* to = static_cast<T*>(y);
+    const T* from = static_cast<const T*>(x);
+    for (int64_t r = 0; r < rows; ++r, to += y_step, from += x_step) {
+        if (stride == 1) copy_bytes(reinterpret_cast<char*>(to), reinterpret_cast<const char*>(from), n * int64_t(sizeof(T)));
+        else if (stride == 0) fill_as<T>(to, from, n);
+        else gather_as<T>(to, from, stride, n);
+    }
+}
+void copy_plane(void* y, const void* x, int64_t rows, int64_t n, int64_t y_step, int64_t x_step, int64_t stride, int element_size) {
+    switch (element_size) {
+        case 1:
+            return copy_plane_as<uint8_t>(y, x, rows, n, y_step, x_step, stride);
+        case 2:
+            return copy_plane_as<uint16_t>(y, x, rows, n, y_step, x_step, stride);
+        case 4:
+            return copy_plane_as<uint32_t>(y, x, rows, n, y_step, x_step, stride);
+        case 8:
+            return copy_plane_as<uint64_t>(y, x, rows, n, y_step, x_step, stride);
+        default:
+            for (int64_t r = 0; r < rows; ++r)
+                for (int64_t i = 0; i < n; ++i) static_cast<Sixteen*>(y)[r * y_step + i] = static_cast<const Sixteen*>(x)[r * x_step + i * stride];
     }
 }
 void copy_row(void* y, const void* x, int64_t bytes) {

@@ -38,6 +38,7 @@ void f64_to_f32(float* y, const double* x, int64_t n);
 void transpose(void* y, const void* x, int64_t rows, int64_t columns, int64_t x_stride, int64_t y_stride,
                int element_size, bool stream);
 void gather(void* y, const void* x, int64_t stride, int element_size, int64_t n);
+void copy_plane(void* y, const void* x, int64_t rows, int64_t n, int64_t y_step, int64_t x_step, int64_t stride, int element_size);
 void copy_row(void* y, const void* x, int64_t bytes);
 void gather_rows(void* y, const void* x, const int64_t* index, int64_t step, int64_t bytes, int64_t n);
 void interleave(void* y, const void* a, const void* b, int element_size, int64_t n);
