@@ -213,6 +213,13 @@ struct Kernels {
     // n elements of size 1, 2, 4, 8 or 16, each a copy of *value.
     void (*fill)(void* y, const void* value, int element_size, int64_t n);
 
+    // Connectionist temporal classification, of logarithms: a step of all paths, y[i] = emitted[i] + log(exp(x[i]) + exp(x[i - 1]) +
+    // exp(x[i - 2] + skip[i])), x having two elements before its first; the share that each state has of the total,
+    // exp(alpha + beta - emitted - total), 0 where there is no path; and weight * (exp(log_probs) - shares).
+    void (*ctc_step)(double* y, const double* x, const double* skip, const double* emitted, int64_t n);
+    void (*ctc_shares)(double* y, const double* alpha, const double* beta, const double* emitted, double total, int64_t n);
+    void (*ctc_gradient)(double* y, const double* log_probs, const double* shares, double weight, int64_t n);
+
     // y = x * mask * scale, mask being 0 or 1.
     void (*dropout_f32)(float* y, const float* x, const uint8_t* mask, float scale, int64_t n);
     void (*dropout_f64)(double* y, const double* x, const uint8_t* mask, double scale, int64_t n);

@@ -245,6 +245,12 @@ template <class T>
 RL_INLINE Vec<T> angle(VecC<T> z) {
     return atan2(z.im, z.re);
 }
+template <class T>
+RL_INLINE VecC<T> sign(VecC<T> z) {
+    const Vec<T> length = hypot(z.re, z.im), zero = T(0);
+    const Mask<T> none = length == zero;
+    return {where(none, zero, z.re / length), where(none, zero, z.im / length)};
+}
 
 // ---- remainders
 

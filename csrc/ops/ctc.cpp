@@ -1,7 +1,9 @@
 // Connectionist temporal classification (Graves et al., 2006): the loss, its gradient, and the gradient's gradient.
+#include <algorithm>
 #include <cmath>
 
 #include "cpu/buffer.h"
+#include "cpu/kernels.h"
 #include "cpu/parallel.h"
 #include "ops/matmul.h"
 #include "ops/recompute.h"
@@ -54,41 +56,49 @@ Problem problem(const Tensor& log_probs, const Tensor& targets, const Dims& inpu
     return p;
 }
 
-// log_alpha[t][s]: the paths that are in state s after step t. Gives their sum at the end.
-double forward_paths(const Problem& p, int64_t b, double* alpha) {
-    Sequence q = p.sequence(b);
-    std::fill(alpha, alpha + p.time * p.states, -INFINITY);
-    if (q.time == 0) return q.labels == 0 ? 0 : -INFINITY;
-    alpha[0] = p.row(0, b)[q.blank];
-    if (q.labels) alpha[1] = p.row(0, b)[q.label(1)];
-    for (int64_t t = 1; t < q.time; t++)
-        for (int64_t s = 0; s < q.states(); s++) {
-            const double* before = alpha + (t - 1) * p.states;
-            double sum = before[s];
-            if (s >= 1) sum = log_add(sum, before[s - 1]);
-            if (q.skips(s)) sum = log_add(sum, before[s - 2]);
-            alpha[t * p.states + s] = sum + p.row(t, b)[q.label(s)];
-        }
-    const double* last = alpha + (q.time - 1) * p.states;
-    return q.labels ? log_add(last[2 * q.labels], last[2 * q.labels - 1]) : last[0];
-}
+// The logarithms of the paths that are in each state after each step: row t of `time` rows of `stride` elements, of which two
+// stand before state 0. Backwards, the steps and the states are counted from the end: the ways from a state to the end are
+// the paths to it in the reversed sequence. Both hold their own step's probability.
+struct Paths {
+    const Problem& p;
+    Sequence q;
+    int64_t b, n, stride;
+    bool backwards;
+    cpu::Buffer<double> rows, skip, emitted;
 
-// log_beta[t][s]: the ways from state s after step t to the end, step t's own probability included.
-void backward_paths(const Problem& p, int64_t b, double* beta) {
-    Sequence q = p.sequence(b);
-    std::fill(beta, beta + p.time * p.states, -INFINITY);
-    if (q.time == 0) return;
-    double* last = beta + (q.time - 1) * p.states;
-    last[2 * q.labels] = p.row(q.time - 1, b)[q.blank];
-    if (q.labels) last[2 * q.labels - 1] = p.row(q.time - 1, b)[q.label(2 * q.labels - 1)];
-    for (int64_t t = q.time - 1; t-- > 0;)
-        for (int64_t s = 0; s < q.states(); s++) {
-            const double* next = beta + (t + 1) * p.states;
-            double sum = next[s];
-            if (s + 1 < q.states()) sum = log_add(sum, next[s + 1]);
-            if (s + 2 < q.states() && q.skips(s + 2)) sum = log_add(sum, next[s + 2]);
-            beta[t * p.states + s] = sum + p.row(t, b)[q.label(s)];
+    Paths(const Problem& problem, int64_t batch, bool back)
+        : p(problem), q(problem.sequence(batch)), b(batch), n(q.states()), stride(n + 2), backwards(back), rows(q.time * stride), skip(n), emitted(n) {
+        for (int64_t s = 0; s < n; s++) skip.data[s] = s >= 2 && q.skips(backwards ? n + 1 - s : s) ? 0 : -INFINITY;
+        for (int64_t t = 0; t < q.time; t++) {
+            double* row = after(t);
+            row[-2] = row[-1] = -INFINITY;
+            emit(backwards ? q.time - 1 - t : t);
+            if (t > 0) cpu::kernels().ctc_step(row, after(t - 1), skip.data, emitted.data, n);
+            else
+                for (int64_t s = 0; s < n; s++) row[s] = s < 2 ? emitted.data[s] : -INFINITY;
         }
+    }
+    double* after(int64_t t) { return rows.data + t * stride + 2; }
+    void emit(int64_t t) {  // what each state says at step t
+        const double* probs = p.row(t, b);
+        for (int64_t s = 0; s < n; s++) emitted.data[s] = probs[q.label(backwards ? n - 1 - s : s)];
+    }
+    double total() {
+        if (q.time == 0) return q.labels == 0 ? 0 : -INFINITY;
+        const double* last = after(q.time - 1);
+        return q.labels ? log_add(last[n - 1], last[n - 2]) : last[0];
+    }
+};
+
+// Adds up for each class, at step t, the share that its states have of all paths.
+void shares_of_classes(double* shares, Paths& alpha, Paths& beta, int64_t t, double total, double* each, double* reversed) {
+    const Sequence& q = alpha.q;
+    const double* back = beta.after(q.time - 1 - t);
+    std::reverse_copy(back, back + alpha.n, reversed);
+    alpha.emit(t);
+    cpu::kernels().ctc_shares(each, alpha.after(t), reversed, alpha.emitted.data, total, alpha.n);
+    std::fill(shares, shares + alpha.p.classes, 0.0);
+    for (int64_t s = 0; s < alpha.n; s++) shares[q.label(s)] += each[s];
 }
 
 // ---- by operators, for the gradient's gradient
@@ -148,21 +158,16 @@ struct CtcBackward : Op<CtcBackward> {
         check(g.dim() == 1 && g.numel() == p.batch, "_ctc_loss_backward: expected a gradient of shape (", p.batch, "), got ", g.sizes());
         Tensor r = zeros(log_probs.sizes(), DType::Float64), gd = cast_raw(g, DType::Float64);
         cpu::parallel_for(p.batch, 2, [&](int64_t begin, int64_t end) {
-            cpu::Buffer<double> alpha(p.time * p.states), beta(p.time * p.states), share(p.classes);
+            cpu::Buffer<double> each(p.states), reversed(p.states), shares(p.classes);
             for (int64_t b = begin; b < end; b++) {
-                Sequence q = p.sequence(b);
-                double total = forward_paths(p, b, alpha.data), weight = gd.data<double>()[b];
+                Paths alpha(p, b, false);
+                double total = alpha.total(), weight = gd.data<double>()[b];
                 if (zero_infinity && total == -INFINITY) continue;
-                backward_paths(p, b, beta.data);
-                for (int64_t t = 0; t < q.time; t++) {
-                    const double* row = p.row(t, b);
-                    std::fill(share.data, share.data + p.classes, -INFINITY);
-                    for (int64_t s = 0; s < q.states(); s++) {
-                        double& c = share.data[q.label(s)];
-                        c = log_add(c, alpha.data[t * p.states + s] + beta.data[t * p.states + s]);
-                    }
-                    // alpha and beta both hold this step's probability
-                    for (int64_t c = 0; c < p.classes; c++) r.data<double>()[(t * p.batch + b) * p.classes + c] = weight * (std::exp(row[c]) - (share.data[c] == -INFINITY && total != -INFINITY ? 0 : std::exp(share.data[c] - row[c] - total)));
+                Paths beta(p, b, true);
+                for (int64_t t = 0; t < alpha.q.time; t++) {
+                    if (total == -INFINITY) std::fill(shares.data, shares.data + p.classes, NAN);  // of nothing
+                    else shares_of_classes(shares.data, alpha, beta, t, total, each.data, reversed.data);
+                    cpu::kernels().ctc_gradient(r.data<double>() + (t * p.batch + b) * p.classes, p.row(t, b), shares.data, weight, p.classes);
                 }
             }
         });
@@ -189,9 +194,8 @@ struct CtcBackward : Op<CtcBackward> {
     // (time, batch, 1): one at the steps of a sequence, zero behind it, and everywhere where its loss was infinite and is left out.
     static Tensor steps(const Problem& p, bool zero_infinity) {
         Tensor r = zeros(Dims{p.time, p.batch, 1}, DType::Float64);
-        cpu::Buffer<double> alpha(p.time * p.states);
         for (int64_t b = 0; b < p.batch; b++) {
-            bool counts = !zero_infinity || forward_paths(p, b, alpha.data) != -INFINITY;
+            bool counts = !zero_infinity || Paths(p, b, false).total() != -INFINITY;
             for (int64_t t = 0; counts && t < p.sequence(b).time; t++) r.data<double>()[t * p.batch + b] = 1;
         }
         return r;
@@ -210,9 +214,8 @@ struct CtcLossEach : Op<CtcLossEach> {
         Problem p = problem(log_probs, targets, input_lengths, target_lengths, blank);
         Tensor r = empty(sizes, DType::Float64);
         cpu::parallel_for(p.batch, 2, [&](int64_t begin, int64_t end) {
-            cpu::Buffer<double> alpha(p.time * p.states);
             for (int64_t b = begin; b < end; b++) {
-                double loss = -forward_paths(p, b, alpha.data);
+                double loss = -Paths(p, b, false).total();
                 r.data<double>()[b] = zero_infinity && loss == INFINITY ? 0 : loss;
             }
         });

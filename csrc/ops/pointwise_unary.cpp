@@ -58,6 +58,7 @@ struct Sign : Unary<Sign> {
 };
 POINTWISE(Sign);
 
+RL_COMPLEX_VECTORS(Sgn);
 struct Sgn : Unary<Sgn> {
     SIG("sgn(Tensor self, *, Tensor? out=None) -> Tensor");
     DOC("self / |self|, and 0 for 0.");

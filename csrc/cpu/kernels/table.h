@@ -43,6 +43,9 @@ void copy_row(void* y, const void* x, int64_t bytes);
 void gather_rows(void* y, const void* x, const int64_t* index, int64_t step, int64_t bytes, int64_t n);
 void interleave(void* y, const void* a, const void* b, int element_size, int64_t n);
 void fill(void* y, const void* value, int element_size, int64_t n);
+void ctc_step(double* y, const double* x, const double* skip, const double* emitted, int64_t n);
+void ctc_shares(double* y, const double* alpha, const double* beta, const double* emitted, double total, int64_t n);
+void ctc_gradient(double* y, const double* log_probs, const double* shares, double weight, int64_t n);
 void dropout_f32(float* y, const float* x, const uint8_t* mask, float scale, int64_t n);
 void dropout_f64(double* y, const double* x, const uint8_t* mask, double scale, int64_t n);
 
