@@ -73,6 +73,9 @@ struct SoftmaxKernels {
     void (*log_softmax_backward_columns)(T* gx, const T* gy, const T* y, int64_t d, int64_t stride, int64_t count);
     // y[i] = scale * exp(x[i] - lse) + shift: the gradient of a cross entropy, but for its target's element.
     void (*exp_minus)(T* y, const T* x, int64_t n, T lse, T scale, T shift);
+    // The same two of `count` columns: y[j] = the logarithm of the sum of a column's exponentials, and y = scale[j] * exp(x - lse[j]).
+    void (*logsumexp_columns)(T* y, const T* x, int64_t d, int64_t stride, int64_t count);
+    void (*exp_minus_columns)(T* y, const T* x, const T* lse, const T* scale, int64_t d, int64_t stride, int64_t count);
 };
 
 // ---- normalisation (kernels/norm.cpp)

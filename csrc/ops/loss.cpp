@@ -83,19 +83,6 @@ Classes check_classes(const char* op, const Tensor& input, const Tensor& target,
     return s;
 }
 
-// (N, C, inner) as contiguous rows of C classes
-Tensor class_rows(const Tensor& input, const Classes& s, DType compute) {
-    Tensor x = cast_raw(input, compute);
-    if (s.inner == 1) return x;
-    Tensor moved = empty(Dims{s.batch, s.inner, s.classes}, compute);
-    copy_raw(moved, alias(x, Dims{s.batch, s.inner, s.classes}, Dims{s.classes * s.inner, 1, s.inner}, x->offset));
-    return moved;
-}
-Tensor from_class_rows(const Tensor& rows, const Classes& s, const Dims& sizes, DType dtype) {
-    Tensor r = empty(sizes, dtype);
-    copy_raw(alias(r, Dims{s.batch, s.inner, s.classes}, Dims{s.classes * s.inner, 1, s.inner}, 0), alias(rows, Dims{s.batch, s.inner, s.classes}, Dims{s.inner * s.classes, s.classes, 1}, 0));
-    return r;
-}
 void check_target(const char* op, int64_t t, int64_t classes) { check(t >= 0 && t < classes, Err::Index, "Target ", t, " is out of bounds. (", op, " with ", classes, " classes)"); }
 DType loss_type(DType t) { return t == DType::Float64 ? t : DType::Float32; }
 }  // namespace
@@ -120,8 +107,17 @@ struct CrossEntropyFused : Op<CrossEntropyFused> {
         double total = compute == DType::Float64 ? cpu::kernels().reduce<double>().sum(losses.data<double>(), s.rows()) : double(cpu::kernels().reduce<float>().sum(losses.data<float>(), s.rows()));
         return {scalar_tensor(Scalar(reduction == int64_t(Reduction::Mean) ? total / double(count) : total), t), lse, counted};
     }
+    // f(image, first column, columns) for parts of the planes of logits whose classes lie apart.
+    template <class F> static void each_part(const Classes& s, F f) {
+        int64_t parts = (s.inner + kPart - 1) / kPart;
+        cpu::parallel_for(s.batch * parts, std::max<int64_t>(1, 8192 / std::max<int64_t>(1, s.classes * std::min(s.inner, kPart))), [&](int64_t a, int64_t b) {
+            for (int64_t i = a; i < b; i++) f(i / parts, i % parts * kPart, std::min(kPart, s.inner - i % parts * kPart));
+        });
+    }
+    static constexpr int64_t kPart = 512;
+
     template <class T> static int64_t rows(const Tensor& input, const Classes& s, const Tensor& target, int64_t ignore, const Tensor& losses, const Tensor& lse) {
-        Tensor x = class_rows(input, s, dtype_of<T>());
+        Tensor x = cast_raw(input, dtype_of<T>());
         const T* p = x.data<T>();
         const int64_t* y = target.data<int64_t>();
         T *out = losses.data<T>(), *sums = lse.data<T>();
@@ -130,6 +126,15 @@ struct CrossEntropyFused : Op<CrossEntropyFused> {
             if (y[i] == ignore) continue;
             check_target("cross_entropy", y[i], s.classes);
             count++;
+        }
+        if (s.inner != 1) {
+            each_part(s, [&](int64_t image, int64_t first, int64_t n) {
+                int64_t i = image * s.inner + first;
+                const T* from = p + image * s.classes * s.inner + first;
+                cpu::kernels().softmax<T>().logsumexp_columns(sums + i, from, s.classes, s.inner, n);
+                for (int64_t j = 0; j < n; j++) out[i + j] = y[i + j] == ignore ? T(0) : sums[i + j] - from[y[i + j] * s.inner + j];
+            });
+            return count;
         }
         cpu::parallel_for(s.rows(), std::max<int64_t>(1, 8192 / std::max<int64_t>(s.classes, 1)), [&](int64_t a, int64_t b) {
             for (int64_t i = a; i < b; i++) {
@@ -164,11 +169,25 @@ struct CrossEntropyFused : Op<CrossEntropyFused> {
         return loss_type(x.dtype()) == DType::Float64 ? fused_rows<double>(x, s, target, lse, g, scale, ignore) : fused_rows<float>(x, s, target, lse, g, scale, ignore);
     }
     template <class T> static Tensor fused_rows(const Tensor& input, const Classes& s, const Tensor& target, const Tensor& lse, const Tensor& g, double scale, int64_t ignore) {
-        Tensor x = class_rows(input, s, dtype_of<T>()), out = empty(x.sizes(), dtype_of<T>()), y = cast_raw(target, DType::Int64), gs = cast_raw(g, dtype_of<T>());
+        Tensor x = cast_raw(input, dtype_of<T>()), out = empty(input.sizes(), dtype_of<T>()), y = cast_raw(target, DType::Int64), gs = cast_raw(g, dtype_of<T>());
         const T *p = x.data<T>(), *sums = lse.data<T>(), *gp = gs.data<T>();
         T* o = out.data<T>();
         const int64_t* t = y.data<int64_t>();
         int64_t step = gs.numel() == 1 ? 0 : 1;
+        if (s.inner != 1) {
+            each_part(s, [&](int64_t image, int64_t first, int64_t n) {
+                int64_t i = image * s.inner + first, at = image * s.classes * s.inner + first;
+                T k[kPart];
+                for (int64_t j = 0; j < n; j++) k[j] = gp[(i + j) * step] * T(scale);
+                cpu::kernels().softmax<T>().exp_minus_columns(o + at, p + at, sums + i, k, s.classes, s.inner, n);
+                for (int64_t j = 0; j < n; j++) {
+                    if (t[i + j] != ignore) o[at + t[i + j] * s.inner + j] -= k[j];
+                    else
+                        for (int64_t c = 0; c < s.classes; c++) o[at + c * s.inner + j] = T(0);
+                }
+            });
+            return cast_raw(out, input.dtype());
+        }
         cpu::parallel_for(s.rows(), std::max<int64_t>(1, 8192 / std::max<int64_t>(s.classes, 1)), [&](int64_t a, int64_t b) {
             for (int64_t i = a; i < b; i++) {
                 T* row = o + i * s.classes;
@@ -181,8 +200,7 @@ struct CrossEntropyFused : Op<CrossEntropyFused> {
                 row[t[i]] -= k;
             }
         });
-        if (s.inner == 1) return cast_raw(alias(out, input.sizes(), contiguous_strides(input.sizes()), 0), input.dtype());
-        return from_class_rows(out, s, input.sizes(), input.dtype());
+        return cast_raw(out, input.dtype());
     }
 };
 OP(CrossEntropyFused);

@@ -184,10 +184,44 @@ void log_softmax_backward_columns(T* gx, const T* gy, const T* y, int64_t d, int
 }
 
 template <class T>
+void logsumexp_columns(T* y, const T* x, int64_t d, int64_t stride, int64_t count) {
+    over_columns<T>(count, [=](auto constant, int64_t i, int last) __attribute__((always_inline)) {
+        constexpr int K = decltype(constant)::value;
+        Vec<T> top[K], s[K], v[K];
+        column_max<K>(top, x + i, d, stride, last);
+        RL_UNROLL
+        for (int j = 0; j < K; ++j) s[j] = Vec<T>(T(0));
+        for (int64_t r = 0; r < d; ++r) {
+            load_columns<K>(v, x + i + r * stride, last);
+            RL_UNROLL
+            for (int j = 0; j < K; ++j) s[j] += m::exp(v[j] - top[j]);
+        }
+        RL_UNROLL
+        for (int j = 0; j < K; ++j) v[j] = where(isfinite(top[j]), top[j] + m::log(s[j]), top[j]);
+        store_columns<K>(v, y + i, last);
+    });
+}
+template <class T>
+void exp_minus_columns(T* y, const T* x, const T* lse, const T* scale, int64_t d, int64_t stride, int64_t count) {
+    over_columns<T>(count, [=](auto constant, int64_t i, int last) __attribute__((always_inline)) {
+        constexpr int K = decltype(constant)::value;
+        Vec<T> base[K], k[K], v[K];
+        load_columns<K>(base, lse + i, last);
+        load_columns<K>(k, scale + i, last);
+        for (int64_t r = 0; r < d; ++r) {
+            load_columns<K>(v, x + i + r * stride, last);
+            RL_UNROLL
+            for (int j = 0; j < K; ++j) v[j] = k[j] * m::exp(v[j] - base[j]);
+            store_columns<K>(v, y + i + r * stride, last);
+        }
+    });
+}
+
+template <class T>
 constexpr SoftmaxKernels<T> table = {
     softmax<T>,         log_softmax<T>,         softmax_backward<T>,         log_softmax_backward<T>,
     softmax_columns<T>, log_softmax_columns<T>, softmax_backward_columns<T>, log_softmax_backward_columns<T>,
-    exp_minus<T>,
+    exp_minus<T>,       logsumexp_columns<T>,   exp_minus_columns<T>,
 };
 
 }  // namespace
