@@ -9,7 +9,6 @@ import rushlight
 from rushlight import Tensor
 from rushlight.amp.autocast_mode import autocast, cast
 from rushlight.nn import init
-from rushlight.nn._functional import recurrent
 from rushlight.nn.modules.module import Module
 from rushlight.nn.parameter import Parameter
 from rushlight.nn.utils.rnn import PackedSequence
@@ -17,6 +16,10 @@ from rushlight.nn.utils.rnn import PackedSequence
 __all__ = ["GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "RNNBase", "RNNCell", "RNNCellBase"]
 
 _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
+_NETWORKS = {"LSTM": rushlight.lstm, "GRU": rushlight.gru, "RNN_TANH": rushlight.rnn_tanh, "RNN_RELU": rushlight.rnn_relu}
+_CELLS = {
+    "LSTM": rushlight.lstm_cell, "GRU": rushlight.gru_cell, "RNN_TANH": rushlight.rnn_tanh_cell, "RNN_RELU": rushlight.rnn_relu_cell,
+}  # fmt: skip
 
 
 def apply_permutation(tensor: Tensor, permutation: Tensor, dim: int = 1) -> Tensor:
@@ -123,14 +126,6 @@ class RNNBase(Module):
         """The weights of each layer and direction."""
         return [[getattr(self, name) for name in names] for names in self._all_weights]
 
-    def _layer_weights(self) -> list[tuple[Tensor | None, ...]]:
-        """w_ih, w_hh, b_ih, b_hh, w_hr of each layer and direction."""
-        layers = []
-        for weights in self.all_weights:
-            biases = weights[2:4] if self.bias else [None, None]
-            layers.append((*weights[:2], *biases, weights[-1] if self.proj_size else None))
-        return layers
-
     def flatten_parameters(self) -> None:
         """Nothing to do: the CPU has no use for weights in one piece."""
 
@@ -231,28 +226,25 @@ class RNNBase(Module):
         self.check_input(input, batch_sizes)
         if rushlight.is_autocast_enabled("cpu"):
             return self._run_autocast(input, batch_sizes, states)
-        return self._run_layers(input, batch_sizes, states, self._layer_weights())
+        return self._run_layers(input, batch_sizes, states, self._flat_weights)
 
     def _run_autocast(self, input: Tensor, batch_sizes: Tensor | None, states: tuple) -> tuple[Tensor, tuple]:
         """In the lower precision; a GRU in float32, with results of the state's dtype."""
         kind = rushlight.float32 if self.mode == "GRU" else rushlight.get_autocast_dtype("cpu")
         with autocast("cpu", enabled=False):
-            input, given, weights = cast((input, states, self._layer_weights()), kind)
+            input, given, weights = cast((input, states, self._flat_weights), kind)
             output, after = self._run_layers(input, batch_sizes, given, weights)
             return cast((output, after), states[0].dtype) if self.mode == "GRU" else (output, after)
 
     def _run_layers(self, input: Tensor, batch_sizes: Tensor | None, states: tuple, weights: list) -> tuple[Tensor, tuple]:
-        return recurrent.recurrent(
-            self.mode,
-            input.transpose(0, 1) if self.batch_first and batch_sizes is None else input,
-            batch_sizes,
-            states,
-            weights,
-            self.num_layers,
-            self.dropout,
-            self.training,
-            self.bidirectional,
-        )
+        network = _NETWORKS[self.mode]
+        options = (weights, self.bias, self.num_layers, self.dropout, self.training, self.bidirectional)
+        initial = states if self.mode == "LSTM" else states[0]
+        if batch_sizes is not None:
+            output, *last = network(input, batch_sizes, initial, *options)
+        else:
+            output, *last = network(input.transpose(0, 1) if self.batch_first else input, initial, *options, False)
+        return output, tuple(last)
 
     def _result(self, states: tuple) -> Any:
         return states if self.mode == "LSTM" else states[0]
@@ -385,7 +377,10 @@ class RNNCellBase(Module):
         elif not batched:
             states = tuple(state.unsqueeze(0) for state in states)
         self._check_states(input, states)
-        result = recurrent.cell(mode, input, states, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        result = _CELLS[mode](
+            input, states if count == 2 else states[0], self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
+        )
+        result = result if count == 2 else (result,)
         return result if batched else tuple(state.squeeze(0) for state in result)
 
     def _check_states(self, input: Tensor, states: tuple[Tensor, ...]) -> None:
