@@ -131,6 +131,22 @@ def test_cross_entropy_of_images_and_of_one_example():
     assert torch.autograd.gradcheck(lambda t: F.cross_entropy(t, tensor(y)), (tensor(x, True),))
 
 
+@pytest.mark.parametrize("sizes", [(2, 5, 3, 4), (1, 21, 40, 40), (2, 3, 1300), (2, 3, 0), (0, 3, 4)])
+def test_cross_entropy_of_planes_is_that_of_their_pixels(sizes):
+    x = torch.randn(*sizes, dtype=torch.float64)
+    y = torch.randint(0, sizes[1], (sizes[0], *sizes[2:]))
+    y[torch.rand(y.shape) > 0.8] = -100
+    for reduction in ("none", "sum"):
+        planes, pixels = x.clone().requires_grad_(), x.clone().requires_grad_()
+        loss = F.cross_entropy(planes, y, reduction=reduction)
+        rows = F.cross_entropy(pixels.movedim(1, -1).reshape(-1, sizes[1]), y.reshape(-1), reduction=reduction)
+        torch.testing.assert_close(loss.reshape(-1), rows.reshape(-1), rtol=1e-12, atol=1e-12)
+        weight = torch.arange(1.0, loss.numel() + 1, dtype=torch.float64)
+        (loss.reshape(-1) * weight).sum().backward()
+        (rows.reshape(-1) * weight).sum().backward()
+        torch.testing.assert_close(planes.grad, pixels.grad, rtol=1e-12, atol=1e-12)
+
+
 def test_cross_entropy_of_probabilities():
     expected = -(SHARES * log_softmax(X)).sum(1)
     np.testing.assert_allclose(F.cross_entropy(tensor(X), tensor(SHARES)).item(), expected.mean())

@@ -17,7 +17,8 @@ def rand(*shape, dtype="float64", grad=False):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128", "int32", "int64", "uint8"])
-@pytest.mark.parametrize("m,n,k", [(1, 1, 1), (3, 4, 5), (100, 5, 10), (65, 70, 129), (0, 3, 2), (3, 0, 2), (3, 2, 0)])
+@pytest.mark.parametrize("m,n,k", [(1, 1, 1), (3, 4, 5), (100, 5, 10), (65, 70, 129), (0, 3, 2), (3, 0, 2), (3, 2, 0)]
+    + [(m, n, k) for m in (0, 1, 2, 3, 4, 5) for n, k in ((130, 37), (9, 64), (0, 40), (20, 0))])  # fmt: skip
 def test_mm_in_every_layout(dtype, m, n, k):
     a = (RNG.standard_normal((m, k)) * 4).astype(dtype)
     b = (RNG.standard_normal((k, n)) * 4).astype(dtype)

@@ -70,6 +70,21 @@ def test_transforms_of_few_points(n: int) -> None:
     np.testing.assert_allclose(torch.fft.irfft(torch.from_numpy(half), n).numpy(), x, atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["float32", "float64", "int64", "float16"])
+@pytest.mark.parametrize("shape", [(7, 5), (40, 600), (3, 30, 17)])
+def test_extrema_over_outer_dimensions_and_where_they_are(shape: tuple[int, ...], kind: str) -> None:
+    rng = np.random.default_rng(3)
+    a = rng.integers(-4, 5, shape).astype(kind)  # with many ties
+    if kind.startswith("float"):
+        a[tuple(rng.integers(0, n, 9) for n in shape)] = np.nan
+    x = torch.from_numpy(a)
+    for dim in range(len(shape)):
+        for ours, theirs in ((x.max(dim), a.argmax(dim)), (x.min(dim), a.argmin(dim))):
+            np.testing.assert_array_equal(ours.indices.numpy(), theirs)  # NumPy too takes the first, and NaN before all
+            np.testing.assert_array_equal(ours.values.numpy(), np.take_along_axis(a, np.expand_dims(theirs, dim), dim).squeeze(dim))
+        np.testing.assert_array_equal(x.argmax(dim).numpy(), a.argmax(dim))
+
+
 def test_masks_and_indices() -> None:
     x = rows(700, "float")
     mask = x > 0

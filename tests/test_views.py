@@ -95,6 +95,33 @@ def test_gradients(name):
     assert gradgradcheck(f, (x,))
 
 
+# Planes of rows of every length, for every size of element, whole and in parts, forwards, backwards and with gaps.
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64", "complex128"])
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 8, 15, 16, 17, 28, 33, 64, 130])
+def test_copies_of_planes(dtype, width):
+    a = (np.arange(3 * 5 * 18 * width) % 251).reshape(3, 5, 18, width).astype(dtype)
+    x = torch.from_numpy(a)
+    for ours, theirs in [
+        (x[:, :, 1:-1, : width - 1 or 1], a[:, :, 1:-1, : width - 1 or 1]), (x.flip(-1), a[..., ::-1]), (x[..., ::2], a[..., ::2]), (x.flip(2), a[:, :, ::-1]),
+        (x.transpose(1, 2), a.swapaxes(1, 2)), (x.permute(0, 3, 1, 2), a.transpose(0, 3, 1, 2)), (x.permute(1, 0, 3, 2), a.transpose(1, 0, 3, 2)),
+        (x[:, :1].expand(3, 4, 18, width), np.broadcast_to(a[:, :1], (3, 4, 18, width))), (x[..., :1].expand_as(x), np.broadcast_to(a[..., :1], a.shape)),
+    ]:  # fmt: skip
+        np.testing.assert_array_equal(ours.contiguous().numpy(), theirs)
+    target, expected = torch.zeros_like(x), np.zeros_like(a)
+    target[:, 1:3, ::2] = x[:, 1:3, ::2]
+    expected[:, 1:3, ::2] = a[:, 1:3, ::2]
+    np.testing.assert_array_equal(target.numpy(), expected)
+
+
+@pytest.mark.parametrize("factor,width", [(2, 32), (3, 20), (4, 16), (2, 5)])
+def test_pixels_move_between_channels_and_planes(factor, width):
+    a = np.arange(2 * 3 * factor * factor * 6 * width, dtype="float32").reshape(2, 3 * factor * factor, 6, width)
+    up = a.reshape(2, 3, factor, factor, 6, width).transpose(0, 1, 4, 2, 5, 3).reshape(2, 3, 6 * factor, width * factor)
+    x = torch.nn.functional.pixel_shuffle(torch.from_numpy(a), factor)
+    np.testing.assert_array_equal(x.numpy(), up)
+    np.testing.assert_array_equal(torch.nn.functional.pixel_unshuffle(x, factor).numpy(), a)
+
+
 def test_gradients_through_several_results():
     x = leaf(3, 4)
     for f in (lambda x: x.split(3, 1), lambda x: x.unbind(0), lambda x: x.chunk(2, 1)):

@@ -153,7 +153,7 @@ template <class T>
 void small(int64_t m, int64_t n, int64_t k, T alpha, const T* a, int64_t a_row, int64_t a_col, const T* b,
            int64_t b_row, int64_t b_col, T beta, T* c, int64_t ldc, const T* bias) {
     constexpr int W = Vec<T>::size, J = kRows / 2;  // columns of dot products
-    if (b_row == 1 && b_col != 1 && a_col == 1 && m <= 4 && k >= W) {
+    if (b_row == 1 && b_col != 1 && a_col == 1 && m >= 1 && m <= 4 && k >= W) {
         const Product<T> g{alpha, beta, a, a_row, a_col, c, ldc};
         return m == 1   ? few_rows_of_dots<1, 2 * J>(g, n, k, b, b_col, bias)
                : m == 2 ? few_rows_of_dots<2, J>(g, n, k, b, b_col, bias)
