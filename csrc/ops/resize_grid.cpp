@@ -1,4 +1,5 @@
 // Sampling of images at the points of a grid (Jaderberg et al., Spatial Transformer Networks, 2015).
+#include <algorithm>
 #include <cmath>
 
 #include "cpu/parallel.h"
@@ -27,9 +28,18 @@ template <class S> struct Narrow {
     friend bool operator>(Narrow a, Narrow b) { return b < a; }
     friend bool operator>=(Narrow a, Narrow b) { return float(a.s) >= float(b.s); }
 };
-template <class T> T floor(T x) { return T(std::floor(double(x))); }
+template <class T> T floor(T x) {
+    if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) {
+        if (!(std::abs(x) < T(1e9))) return std::floor(x);
+        T whole = T(int64_t(x));  // a call of the library's where the machine need not know the instruction
+        return whole - T(whole > x);
+    } else return T(std::floor(double(x)));
+}
 template <class T> T nearest(T x) { return T(std::nearbyint(double(x))); }
-template <class T> T abs(T x) { return T(std::abs(double(x))); }
+template <class T> T abs(T x) {
+    if constexpr (std::is_floating_point_v<T>) return std::abs(x);
+    else return T(std::abs(double(x)));
+}
 
 // A coordinate in pixels and its derivative by the coordinate in [-1, 1].
 template <class T> struct Coordinate {
@@ -134,53 +144,87 @@ template <class T, class G> void axes_of(const Sampling& s, const G* g, Axis<T>*
         else a[i] = widened<T>(axis(g[2 - i], s.size[i], s.mode, s.padding, s.align));  // the grid holds x, y, z
     }
 }
-// f(pixel, i, j, k) for every input of a sample that is inside.
-template <class T, class F> void each_input(const Sampling& s, const Axis<T>* a, F f) {
-    for (int i = 0; i < a[0].n; i++)
-        for (int j = 0; j < a[1].n; j++)
-            for (int k = 0; k < a[2].n; k++)
-                if (a[0].index[i] >= 0 && a[1].index[j] >= 0 && a[2].index[k] >= 0) f((a[0].index[i] * s.size[1] + a[1].index[j]) * s.size[2] + a[2].index[k], i, j, k);
+// The inputs of up to kPoints samples, tap by tap: which pixel, or -1 outside, its weight, and the weight's derivatives by the
+// coordinates. Worked out once for all channels, which are then gone through plane by plane.
+constexpr int kPoints = 64, kTaps = 16;
+template <class T> struct Taps {
+    int count = 0;
+    int64_t pixel[kPoints][kTaps];
+    T weight[kPoints][kTaps], slope[kPoints][kTaps][3];
+
+    template <class G> void find(const Sampling& s, const G* grid, int n, bool slopes) {
+        for (int p = 0; p < n; p++) {
+            Axis<T> a[3];
+            axes_of<T>(s, grid + p * s.dims, a);
+            count = 0;
+            for (int i = 0; i < a[0].n; i++)
+                for (int j = 0; j < a[1].n; j++)
+                    for (int k = 0; k < a[2].n; k++, count++) {
+                        bool inside = a[0].index[i] >= 0 && a[1].index[j] >= 0 && a[2].index[k] >= 0;
+                        pixel[p][count] = inside ? (a[0].index[i] * s.size[1] + a[1].index[j]) * s.size[2] + a[2].index[k] : -1;
+                        weight[p][count] = a[0].weight[i] * a[1].weight[j] * a[2].weight[k];
+                        if (!slopes) continue;
+                        slope[p][count][0] = a[0].slope[i] * a[1].weight[j] * a[2].weight[k] * a[0].scale;
+                        slope[p][count][1] = a[0].weight[i] * a[1].slope[j] * a[2].weight[k] * a[1].scale;
+                        slope[p][count][2] = a[0].weight[i] * a[1].weight[j] * a[2].slope[k] * a[2].scale;
+                    }
+        }
+    }
+};
+// f(image, first point, points) for blocks of an image's points, image after image.
+template <class F> void each_block(const Sampling& s, int64_t begin, int64_t end, F f) {
+    for (int64_t p = begin; p < end;) {
+        int n = int(std::min({int64_t(kPoints), end - p, s.points - p % s.points}));
+        f(p / s.points, p % s.points, n);
+        p += n;
+    }
 }
 
 template <class T, class G> void sample(const Sampling& s, const T* x, const G* grid, T* y) {
     cpu::parallel_for(s.n * s.points, grain_for(8 * s.channels), [&](int64_t begin, int64_t end) {
-        for (int64_t p = begin; p < end; p++) {
-            Axis<T> a[3];
-            axes_of<T>(s, grid + p * s.dims, a);
-            int64_t image = p / s.points, at = p % s.points;
-            T* to = y + image * s.channels * s.points + at;
-            for (int64_t c = 0; c < s.channels; c++) to[c * s.points] = 0;
-            each_input<T>(s, a, [&](int64_t pixel, int i, int j, int k) {
-                T w = a[0].weight[i] * a[1].weight[j] * a[2].weight[k];
-                const T* from = x + image * s.channels * s.area() + pixel;
-                for (int64_t c = 0; c < s.channels; c++) to[c * s.points] += w * from[c * s.area()];
-            });
-        }
+        Taps<T> taps;
+        each_block(s, begin, end, [&](int64_t image, int64_t first, int n) {
+            taps.find(s, grid + (image * s.points + first) * s.dims, n, false);
+            for (int64_t c = image * s.channels; c < (image + 1) * s.channels; c++) {
+                const T* from = x + c * s.area();
+                for (int p = 0; p < n; p++) {
+                    T sum = 0;
+                    for (int t = 0; t < taps.count; t++)
+                        if (taps.pixel[p][t] >= 0) sum += taps.weight[p][t] * from[taps.pixel[p][t]];
+                    y[c * s.points + first + p] = sum;
+                }
+            }
+        });
     });
 }
 // Adds to gx (may be null) and writes gg.
 template <class T, class G> void sample_backward(const Sampling& s, const T* g, const T* x, const G* grid, T* gx, T* gg) {
     cpu::parallel_for(s.n, s.n * s.points * s.channels < kGrain / 8 ? s.n + 1 : 2, [&](int64_t begin, int64_t end) {
-        for (int64_t p = begin * s.points; p < end * s.points; p++) {
-            Axis<T> a[3];
-            axes_of<T>(s, grid + p * s.dims, a);
-            int64_t image = p / s.points, at = p % s.points;
-            const T* from = g + image * s.channels * s.points + at;
-            T d[3] = {};
-            each_input<T>(s, a, [&](int64_t pixel, int i, int j, int k) {
-                int64_t base = image * s.channels * s.area() + pixel;
-                T w = a[0].weight[i] * a[1].weight[j] * a[2].weight[k], dot = 0;
-                for (int64_t c = 0; c < s.channels; c++) {
-                    T v = from[c * s.points];
-                    if (gx) gx[base + c * s.area()] += w * v;
-                    dot += v * x[base + c * s.area()];
+        Taps<T> taps;
+        T dots[kPoints][kTaps];
+        each_block(s, begin * s.points, end * s.points, [&](int64_t image, int64_t first, int n) {
+            taps.find(s, grid + (image * s.points + first) * s.dims, n, true);
+            for (int p = 0; p < n; p++) std::fill_n(dots[p], taps.count, T(0));
+            for (int64_t c = image * s.channels; c < (image + 1) * s.channels; c++) {
+                const T* from = x + c * s.area();
+                T* to = gx ? gx + c * s.area() : nullptr;
+                for (int p = 0; p < n; p++) {
+                    T v = g[c * s.points + first + p];
+                    for (int t = 0; t < taps.count; t++) {
+                        int64_t at = taps.pixel[p][t];
+                        if (at < 0) continue;
+                        if (to) to[at] += taps.weight[p][t] * v;
+                        dots[p][t] += v * from[at];
+                    }
                 }
-                d[0] += dot * a[0].slope[i] * a[1].weight[j] * a[2].weight[k];
-                d[1] += dot * a[0].weight[i] * a[1].slope[j] * a[2].weight[k];
-                d[2] += dot * a[0].weight[i] * a[1].weight[j] * a[2].slope[k];
-            });
-            for (int64_t i = 0; i < s.dims; i++) gg[p * s.dims + i] = d[2 - i] * a[2 - i].scale;
-        }
+            }
+            for (int p = 0; p < n; p++) {
+                T d[3] = {};
+                for (int t = 0; t < taps.count; t++)
+                    for (int i = 0; i < 3; i++) d[i] += dots[p][t] * taps.slope[p][t][i];
+                for (int64_t i = 0; i < s.dims; i++) gg[(image * s.points + first + p) * s.dims + i] = d[2 - i];
+            }
+        });
     });
 }
 
