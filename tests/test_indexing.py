@@ -259,3 +259,23 @@ def test_sorts_of_every_length_are_stable_where_asked(n, dtype):
     values, indices = torch.sort(torch.from_numpy(array), descending=True)
     assert np.array_equal(values.numpy(), np.sort(array, 1)[:, ::-1])
     assert np.array_equal(np.take_along_axis(array, indices.numpy(), 1), values.numpy())
+
+
+@pytest.mark.parametrize("dim,shape", [(0, (9, 5)), (1, (3, 7, 4)), (0, (6, 2, 3))])
+def test_an_expanded_index_is_that_of_its_copy(dim, shape):
+    """A number for each row: read and written without a copy of the index."""
+    n, source = 4, list(shape)
+    source[dim] = 11
+    src = torch.randn(*source, dtype=torch.float64)
+    flat = torch.randint(0, n, [11 if d == dim else 1 if d == len(shape) - 1 else k for d, k in enumerate(shape)])
+    index = flat.expand(*source)
+    target = torch.randn(*[n if d == dim else k for d, k in enumerate(shape)], dtype=torch.float64)
+    assert index.stride(-1) == 0
+    assert torch.equal(target.gather(dim, index), target.gather(dim, index.contiguous()))
+    assert torch.equal(target.scatter_add(dim, index, src), target.scatter_add(dim, index.contiguous(), src))
+    for reduce in ("sum", "prod", "mean", "amax", "amin"):
+        ours = target.scatter_reduce(dim, index, src, reduce, include_self=False)
+        assert torch.equal(ours, target.scatter_reduce(dim, index.contiguous(), src, reduce, include_self=False))
+    with pytest.raises(RuntimeError, match="out of bounds"):
+        target.scatter_add(dim, index + n, src)
+    assert torch.autograd.gradcheck(lambda t, s: t.scatter_add(dim, index, s), (target.requires_grad_(), src.requires_grad_()))

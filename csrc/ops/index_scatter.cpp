@@ -72,11 +72,13 @@ template <class F> void with_reduction(Reduce r, DType t, F&& f) {
 // The index tensor of gather and scatter, row by row (a row: along its last dimension). An element k of a row that
 // starts at `at` leads to place base + k * step + index[at + k] * stride of the other tensor.
 struct Rows {
-    Tensor index;  // contiguous int64
+    bool even;     // the rows lie across dim and the index was expanded along them: one number for each
+    Tensor index;  // contiguous int64; of even rows their numbers alone
     int64_t dim, limit, stride, step, length, rows;
     Dims sizes, strides;  // of the index without its last dimension; the other tensor's strides, 0 along dim
 
-    Rows(const Tensor& other, int64_t d, const Tensor& i) : index(index_values(i)), dim(d), limit(other.dim() ? other.sizes()[d] : 1) {
+    Rows(const Tensor& other, int64_t d, const Tensor& i)
+        : even(i.dim() >= 2 && d != i.dim() - 1 && i.strides().back() == 0 && i.sizes().back() > 1), index(index_values(even ? narrow(i, -1, 0, 1) : i)), dim(d), limit(other.dim() ? other.sizes()[d] : 1) {
         int64_t n = index.dim();
         stride = other.dim() ? other.strides()[d] : 1;
         if (n == 0) {
@@ -84,10 +86,10 @@ struct Rows {
             return;
         }
         step = d == n - 1 || other.dim() == 0 ? 0 : other.strides()[n - 1];
-        length = index.sizes()[n - 1];
-        for (int64_t i = 0; i + 1 < n; i++) {
-            sizes.push_back(index.sizes()[i]);
-            strides.push_back(i == d || other.dim() == 0 ? 0 : other.strides()[i]);
+        length = i.sizes()[n - 1];
+        for (int64_t e = 0; e + 1 < n; e++) {
+            sizes.push_back(index.sizes()[e]);
+            strides.push_back(e == d || other.dim() == 0 ? 0 : other.strides()[e]);
         }
         rows = product(sizes);
     }
@@ -110,6 +112,15 @@ template <class T, class F> void each_place(T* out, const Rows& r, F f) {
         for (int64_t row = r0; row < r1; row++) {
             T* base = out + r.base(row);
             int64_t at = row * r.length;
+            if (r.even) {
+                check_range(index + row, 1, r.limit, r.dim, BadIndex::Runtime);
+                T* to = base + index[row] * r.stride;
+                if (r.step == 1)
+                    for (int64_t k = k0; k < k1; k++) f(to[k], at + k);
+                else
+                    for (int64_t k = k0; k < k1; k++) f(to[k * r.step], at + k);
+                continue;
+            }
             check_range(index + at + k0, k1 - k0, r.limit, r.dim, BadIndex::Runtime);
             if (r.step == 0 && r.stride == 1)
                 for (int64_t k = at + k0; k < at + k1; k++) f(base[index[k]], k);
