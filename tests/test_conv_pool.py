@@ -421,3 +421,37 @@ def test_local_response_norm_by_definition(shape, size):
     f = lambda x: F.local_response_norm(x, size, alpha=0.1, k=2.0)  # noqa: E731
     np.testing.assert_allclose(f(x).detach().numpy(), expected, rtol=1e-12)
     assert gradcheck(f, (x,))
+
+
+def by_definition(x, w, padding, dilation):
+    """Each channel convolved by itself, tap by tap."""
+    padded = np.pad(x, [(0, 0), (0, 0), *((p, p) for p in padding)])
+    out = [n - d * (k - 1) for n, k, d in zip(padded.shape[2:], w.shape[2:], dilation, strict=True)]
+    r = np.zeros((*x.shape[:2], *out))
+    for tap in np.ndindex(*w.shape[2:]):
+        part = padded[(..., *(slice(t * d, t * d + n) for t, d, n in zip(tap, dilation, out, strict=True)))]
+        r += part * w[(slice(None), 0, *tap)].reshape(1, -1, *[1] * len(out))
+    return r
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "size,kernel,padding,dilation",
+    [((200,), (31,), (15,), (1,)), ((70,), (3,), (0,), (2,)), ((28, 30), (3, 3), (1, 1), (1, 1)), ((9, 40), (2, 5), (0, 3), (1, 2)), ((20, 20), (7, 7), (3, 3), (1, 1)), ((17, 5), (4, 1), (3, 0), (1, 1))],
+)  # fmt: skip
+def test_depthwise_convolution(dtype, size, kernel, padding, dilation):
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((2, 6, *size)).astype(dtype), rng.standard_normal((6, 1, *kernel)).astype(dtype)
+    conv = F.conv1d if len(size) == 1 else F.conv2d
+    a, b, bias = (torch.from_numpy(t).requires_grad_() for t in (x, w, rng.standard_normal(6).astype(dtype)))
+    y = conv(a, b, bias, padding=padding, dilation=dilation, groups=6)
+    tolerance = {"rtol": 1e-3, "atol": 1e-3} if dtype == "float32" else {"rtol": 1e-10, "atol": 1e-10}
+    expected = by_definition(x, w, padding, dilation)
+    np.testing.assert_allclose(y.detach().numpy(), expected + bias.detach().numpy().reshape(1, -1, *[1] * len(size)), **tolerance)
+    g = rng.standard_normal(y.shape).astype(dtype)
+    y.backward(torch.from_numpy(g))
+    # linear in each of the two: <g, conv(x', w)> = <gradient of x, x'>
+    x2, w2 = rng.standard_normal(x.shape), rng.standard_normal(w.shape)
+    np.testing.assert_allclose((g * by_definition(x2, w, padding, dilation)).sum(), (a.grad.numpy() * x2).sum(), rtol=1e-3)
+    np.testing.assert_allclose((g * by_definition(x, w2, padding, dilation)).sum(), (b.grad.numpy() * w2).sum(), rtol=1e-3)
+    np.testing.assert_allclose(bias.grad.numpy(), g.sum((0, *range(2, g.ndim))), rtol=1e-3, atol=1e-3)

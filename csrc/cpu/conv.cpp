@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "cpu/buffer.h"
+#include "cpu/depthwise.h"
 #include "cpu/gemm.h"
 #include "cpu/onednn_conv.h"
 #include "cpu/parallel.h"
@@ -233,6 +234,14 @@ bool by_onednn(ConvKind kind, const ConvShape& s, const Geometry& g, const T* so
 }
 #endif
 
+// Are both images planar, and the convolution one that is computed here channel by channel? Measured: oneDNN is faster with
+// large windows of two dimensions, but for the gradient of the weights.
+template <class T>
+bool by_channels(const ConvShape& s, const Geometry& g, Layout a, Layout b, bool weights = false) {
+    if (RL_HAVE_ONEDNN && !weights && s.dims == 2 && g.window > 16 && std::is_same_v<T, float>) return false;
+    return (std::is_same_v<T, float> || std::is_same_v<T, double>) && a == Layout::Planar && b == Layout::Planar && is_depthwise(s) && g.work() > kTinyWork;
+}
+
 template <class T>
 inline constexpr bool is_16bit = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
 
@@ -251,6 +260,8 @@ void conv_forward(const ConvShape& s, const T* source, Layout source_layout, con
                   const T* bias, T* destination, Layout destination_layout) {
     Geometry g(s);
     if (g.destination_size() == 0) return;
+    if constexpr (!is_16bit<T>)
+        if (by_channels<T>(s, g, source_layout, destination_layout)) return depthwise_forward(s, source, weights, bias, destination);
 #if RL_HAVE_ONEDNN
     if (by_onednn(ConvKind::Forward, s, g, source, source_layout, weights, weights_layout, bias, destination,
                   destination_layout))
@@ -279,6 +290,8 @@ void conv_backward_data(const ConvShape& s, const T* gradient, Layout gradient_l
         std::fill_n(source_gradient, g.source_size(), T(0));
         return;
     }
+    if constexpr (!is_16bit<T>)
+        if (by_channels<T>(s, g, gradient_layout, source_layout)) return depthwise_backward_data(s, gradient, weights, source_gradient);
 #if RL_HAVE_ONEDNN
     if (by_onednn<T>(ConvKind::BackwardData, s, g, source_gradient, source_layout, weights, weights_layout, nullptr,
                      gradient, gradient_layout))
@@ -306,6 +319,8 @@ void conv_backward_weights(const ConvShape& s, const T* source, Layout source_la
         std::fill_n(weights_gradient, g.weights_size(), T(0));
         return;
     }
+    if constexpr (!is_16bit<T>)
+        if (by_channels<T>(s, g, source_layout, gradient_layout, true)) return depthwise_backward_weights(s, source, gradient, weights_gradient);
 #if RL_HAVE_ONEDNN
     if (by_onednn<T>(ConvKind::BackwardWeights, s, g, source, source_layout, weights_gradient, weights_layout,
                      nullptr, gradient, gradient_layout))
@@ -329,6 +344,7 @@ bool conv_gradients_channels_last(const ConvShape& s, DType type) {
 #if RL_HAVE_ONEDNN
     if (type == DType::BFloat16 ? !onednn::has_bf16() : type != DType::Float32 || Geometry(s).work() <= kTinyWork)
         return false;
+    if (is_depthwise(s)) return false;
     return onednn::conv_layout(ConvKind::BackwardData, s) == Layout::ChannelsLast &&
            onednn::conv_layout(ConvKind::BackwardWeights, s) == Layout::ChannelsLast;
 #else

@@ -151,6 +151,16 @@ struct GemmKernels {
                   int64_t b_row, int64_t b_col, T beta, T* c, int64_t ldc, const T* bias);
 };
 
+// ---- sums over shifted copies of a run (kernels/shift.cpp)
+
+template <class T>
+struct ShiftKernels {
+    // y[i] = start + the sum over t < taps of w[t] * x[i + shift[t]], i < n
+    void (*weighted_sum)(T* y, const T* x, const T* w, const int64_t* shift, int64_t taps, T start, int64_t n);
+    // sums[t] += the sum over i < n of g[i] * x[i + shift[t]]
+    void (*products)(T* sums, const T* g, const T* x, const int64_t* shift, int64_t taps, int64_t n);
+};
+
 // ---- conversions (kernels/convert.cpp): y[i] = x[i] between the plain types
 
 inline constexpr int kPlainTypes = 8;  // bool, uint8, int8, int16, int32, int64, float, double
@@ -175,6 +185,8 @@ struct Kernels {
     const OptimKernels<double>* optim_f64;
     const GemmKernels<float>* gemm_f32;
     const GemmKernels<double>* gemm_f64;
+    const ShiftKernels<float>* shift_f32;
+    const ShiftKernels<double>* shift_f64;
 
     // Bytes (bool tensors): any and all.
     bool (*any)(const uint8_t* x, int64_t n);
@@ -246,6 +258,10 @@ struct Kernels {
     template <class T>
     const GemmKernels<T>& gemm() const {
         return pick<T>(gemm_f32, gemm_f64);
+    }
+    template <class T>
+    const ShiftKernels<T>& shift() const {
+        return pick<T>(shift_f32, shift_f64);
     }
     void dropout(float* y, const float* x, const uint8_t* mask, float scale, int64_t n) const {
         dropout_f32(y, x, mask, scale, n);

@@ -17,6 +17,8 @@ extern const OptimKernels<float> optim_f32;
 extern const OptimKernels<double> optim_f64;
 extern const GemmKernels<float> gemm_f32;
 extern const GemmKernels<double> gemm_f64;
+extern const ShiftKernels<float> shift_f32;
+extern const ShiftKernels<double> shift_f64;
 
 extern const ConvertTable convert_table;
 
