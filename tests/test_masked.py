@@ -74,6 +74,9 @@ def test_gradient_of_samples():
         np.testing.assert_allclose(got[1].numpy(), np.gradient(x.numpy(), 0.5, axis=1, edge_order=order))
     with pytest.raises(RuntimeError, match="edge_order"):
         torch.gradient(x, edge_order=3)
+    for spacing in ([], [1.0], [torch.arange(3.0)]):
+        with pytest.raises(RuntimeError, match="list of length equal to the number of dimensions"):
+            torch.gradient(x, spacing=spacing)
 
 
 def test_coordinates_of_places():

@@ -36,8 +36,8 @@ Tensor along_places(const Tensor& x, const Tensor& places, int64_t dim, int64_t 
     return cat({edge(first, select(gap, 0, 1), 0, 1, 2), middle, neg(edge(last, select(gap, 0, -2), n - 1, n - 2, n - 3))}, dim);
 }
 
-// f(number, dimension) for each of the dimensions that are asked for, all unless told otherwise. count: of the spacings, or 0.
-template <class F> Tensors each_dim(const Tensor& self, const OptDims& dim, int64_t edge_order, size_t count, F&& f) {
+// f(number, dimension) for each of the dimensions that are asked for, all unless told otherwise. count: of the spacings, where each dimension has its own.
+template <class F> Tensors each_dim(const Tensor& self, const OptDims& dim, int64_t edge_order, std::optional<size_t> count, F&& f) {
     check(edge_order == 1 || edge_order == 2, "gradient only supports edge_order=1 and edge_order=2, got ", edge_order);
     Dims dims;
     if (!dim)
@@ -48,7 +48,7 @@ template <class F> Tensors each_dim(const Tensor& self, const OptDims& dim, int6
             check(std::find(dims.begin(), dims.end(), d) == dims.end(), "dim ", d, " appears multiple times in the list of dims");
             dims.push_back(d);
         }
-    check(!count || count == dims.size(), "gradient expected spacing to be unspecified, a scalar, or a list of length equal to the number of dimensions (", dims.size(), "), but got a list of length ", count);
+    check(!count || *count == dims.size(), "gradient expected spacing to be unspecified, a scalar, or a list of length equal to the number of dimensions (", dims.size(), "), but got a list of length ", count.value_or(0));
     for (int64_t d : dims)
         check(self.sizes()[size_t(d)] > edge_order, "gradient expected each dimension size to be at least edge_order+1, but dimension ", d, " has size ", self.sizes()[size_t(d)]);
     Tensors r;
@@ -65,7 +65,7 @@ struct GradientEven : Composite<GradientEven> {
     DOC("The derivative of samples along each dim, by central differences; spacing: their distance.");
     FORMS(FUNCTION);
     static Tensors forward(const Tensor& self, const OptScalar& spacing, const OptDims& dim, int64_t edge_order) {
-        return each_dim(self, dim, edge_order, 0, [&](size_t, int64_t d) { return spaced(along_even(self, d, edge_order), spacing.value_or(Scalar(int64_t(1)))); });
+        return each_dim(self, dim, edge_order, {}, [&](size_t, int64_t d) { return spaced(along_even(self, d, edge_order), spacing.value_or(Scalar(int64_t(1)))); });
     }
 };
 struct GradientDistances : Composite<GradientDistances> {
@@ -73,7 +73,7 @@ struct GradientDistances : Composite<GradientDistances> {
     DOC("spacing: a distance for each dim.");
     FORMS(FUNCTION);
     static Tensors forward(const Tensor& self, const Floats& spacing, const OptDims& dim, int64_t edge_order) {
-        return each_dim(self, dim, edge_order, std::max<size_t>(spacing.size(), 1), [&](size_t i, int64_t d) { return spaced(along_even(self, d, edge_order), Scalar(spacing[i])); });
+        return each_dim(self, dim, edge_order, spacing.size(), [&](size_t i, int64_t d) { return spaced(along_even(self, d, edge_order), Scalar(spacing[i])); });
     }
 };
 struct GradientPlaces : Composite<GradientPlaces> {
