@@ -1,7 +1,9 @@
 #include "core/iterate.h"
 
 #include <algorithm>
+#include <memory>
 
+#include "cpu/buffer.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
 
@@ -378,6 +380,20 @@ void run_few(PointwiseFn fn, const Tensor& out, const LoopInput* in, int n_in, D
 }
 }  // namespace
 
+static bool copy_transposed(const Geometry& g, char* dst, const char* src, int64_t size);
+
+// An operand that lies across the loop is turned first, by tiles, into memory that `turned` owns: element by element each
+// would be fetched from another line.
+static void turn(Geometry& g, int k, LoopInput& in, std::vector<std::unique_ptr<cpu::Buffer<char>>>& turned) {
+    Geometry copy;
+    copy.n = 2, copy.sizes = g.sizes, copy.strides[0] = contiguous_strides(g.sizes), copy.strides[1] = g.strides[k];
+    int64_t size = itemsize(in.dtype);
+    auto room = std::make_unique<cpu::Buffer<char>>(product(g.sizes) * size);
+    if (!copy_transposed(copy, room->data, in.p, size)) return;
+    g.strides[k] = copy.strides[0], in.p = room->data;
+    turned.push_back(std::move(room));
+}
+
 void run_pointwise(PointwiseFn fn, const Tensor& out, const LoopInput* in, int n_in, DType compute, DType result, const void* params, int64_t grain) {
     int64_t numel = out.numel();
     if (numel == 0) return;
@@ -386,6 +402,15 @@ void run_pointwise(PointwiseFn fn, const Tensor& out, const LoopInput* in, int n
     strides[0] = out.strides();
     for (int k = 0; k < n_in; k++) strides[k + 1] = in[k].strides;
     Pointwise job{fn, params, compute, result, out.raw(), out.dtype(), in, n_in, flat_or_simplified(out, strides, n_in + 1)};
+    std::vector<LoopInput> own;
+    std::vector<std::unique_ptr<cpu::Buffer<char>>> turned;
+    for (int k = 0; k < n_in && numel >= kChunk && job.g.sizes.size() > 1; k++) {
+        int64_t step = job.g.strides[k + 1].back();
+        if (step == 0 || step == 1) continue;
+        if (own.empty()) own.assign(in, in + n_in), job.in = own.data();
+        turn(job.g, k + 1, own[size_t(k)], turned);
+    }
+    in = job.in;
     bool direct = out.dtype() == result && job.g.strides[0].back() == 1;  // no conversion and no gaps: no chunks needed
     for (int k = 0; k < n_in; k++) direct &= in[k].dtype == job.wanted(k) && job.g.strides[k + 1].back() <= 1 && job.g.strides[k + 1].back() >= 0;
     if (job.g.sizes.back() >= (direct ? 16 : 64) || job.g.sizes.size() == 1)

@@ -230,10 +230,32 @@ template <class T> static bool top_few(const T* x, int64_t n, int64_t k, KeyOf<T
     for (int64_t i = 0; i < k; i++) indices[i] = best[i].at, values[i] = x[best[i].at];
     return true;
 }
+RL_CLONES static int64_t count_equal(const float* x, int64_t n, float v) {
+    int32_t r = 0;
+    for (int64_t i = 0; i < n; i++) r += x[i] == v;
+    return r;
+}
+RL_CLONES static int64_t count_equal(const double* x, int64_t n, double v) {
+    int64_t r = 0;
+    for (int64_t i = 0; i < n; i++) r += x[i] == v;
+    return r;
+}
+// The best one of many. False where another equals it, or it is NaN.
+template <class T> static bool top_one(const T* x, int64_t n, bool largest, T* value, int64_t* index) {
+    if constexpr (std::is_floating_point_v<T>) {
+        if (n < 64 || n > std::numeric_limits<int32_t>::max()) return false;
+        int64_t at = largest ? cpu::kernels().reduce<T>().argmax(x, n) : cpu::kernels().reduce<T>().argmin(x, n);
+        if (count_equal(x, n, x[at]) != 1) return false;
+        *index = at, *value = x[at];
+        return true;
+    }
+    return false;
+}
 // The k best of a row. Keys alone are compared, so which of equal elements come out is the library's choice, as in PyTorch.
 template <class T> static void top_of_row(const T* x, int64_t n, int64_t k, bool largest, bool in_order, std::vector<Keyed<KeyOf<T>>>& items, T* values, int64_t* indices) {
     using K = KeyOf<T>;
     K flip = largest ? ~K(0) : K(0);
+    if (k == 1 && top_one(x, n, largest, values, indices)) return;
     if ((in_order || k * 64 <= n) && top_few(x, n, k, flip, values, indices)) return;
     items.resize(size_t(n));
     for (int64_t i = 0; i < n; i++) items[size_t(i)] = {K(sort_key(x[i]) ^ flip), uint32_t(i)};
