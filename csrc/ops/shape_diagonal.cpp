@@ -8,27 +8,27 @@
 
 namespace rl {
 
-// Zeroes what lies above (Upper false) or below the diagonal of every matrix.
-template <bool Upper> static void zero_outside(const Tensor& r, int64_t diagonal) {
-    if (r.numel() == 0) return;
-    Tensor c = r.is_contiguous() && !r.lazy() ? r : contiguous(r);
-    int64_t rows = c.size(-2), cols = c.size(-1), size = itemsize(c.dtype());
-    char* p = c.raw();
-    cpu::parallel_for(c.numel() / cols, grain_for(cols), [&](int64_t a, int64_t b) {
+// Fills the contiguous r with what x, contiguous too, has on the diagonal of every matrix and below it (Upper: above it), and zeros.
+template <bool Upper> static void triangles(const Tensor& r, const Tensor& x, int64_t diagonal) {
+    int64_t rows = r.size(-2), cols = r.size(-1), size = itemsize(r.dtype());
+    char* to = r.raw();
+    const char* from = x.raw();
+    diagonal = std::clamp(diagonal, -rows, cols);
+    cpu::parallel_for(r.numel() / cols, grain_for(cols), [&](int64_t a, int64_t b) {
         for (int64_t i = a; i < b; i++) {
-            int64_t edge = std::clamp<int64_t>(i % rows + diagonal + (Upper ? 0 : 1), 0, cols);
-            int64_t from = Upper ? 0 : edge, to = Upper ? edge : cols;
-            std::memset(p + (i * cols + from) * size, 0, size_t((to - from) * size));
+            int64_t edge = std::clamp<int64_t>(i % rows + diagonal + (Upper ? 0 : 1), 0, cols), row = i * cols * size, cut = row + edge * size, end = row + cols * size;
+            int64_t kept = Upper ? cut : row, zero = Upper ? row : cut;
+            std::memcpy(to + kept, from + kept, size_t(Upper ? end - cut : cut - row));
+            std::memset(to + zero, 0, size_t(Upper ? cut - row : end - cut));
         }
     });
-    if (!c.is(r)) copy_(r, c);
 }
 template <class O, bool Upper> struct Triangle : Op<O> {
     static constexpr uint32_t kForms = FUNCTION | METHOD | INPLACE | OUT;
     static Tensor forward(const Tensor& self, int64_t diagonal) {
         check(self.dim() >= 2, op_info<O>()->name.c_str(), ": input tensor must have at least 2 dimensions");
-        Tensor r = self.is_contiguous() ? clone_raw(self) : contiguous(self).is(self) ? clone_raw(self) : contiguous(self);
-        if (!r.is_meta()) zero_outside<Upper>(r, diagonal);
+        Tensor r = empty(self.sizes(), self.dtype(), self.device());
+        if (!r.is_meta() && r.numel() > 0) triangles<Upper>(r, contiguous(self), diagonal);
         return r;
     }
     template <class C> static Grads backward(C& c, const Tensor& g) { return {call<O>(g, c.template arg<1>())}; }

@@ -26,12 +26,13 @@ static void pad_places(int64_t* r, const std::string& mode, int64_t n, int64_t b
     else fill([&](int64_t at) { return first + ((at + before - std::max<int64_t>(before, 0)) % left + left) % left; });
 }
 
-// One row of `width` places: those before and behind the part that is copied as it stands are taken one by one.
-template <class T> static void pad_row(T* to, const T* from, const int64_t* places, int64_t head, int64_t tail, int64_t width, const T& value) {
-    auto one = [&](int64_t i) { to[i] = places[i] < 0 ? value : from[places[i]]; };
-    for (int64_t i = 0; i < head; i++) one(i);
-    if (tail > head) cpu::kernels().copy_row(to + head, from + places[head], (tail - head) * int64_t(sizeof(T)));
-    for (int64_t i = tail; i < width; i++) one(i);
+// Rows of `width` places, `step` apart in x: those before and behind the part that is copied as it stands are taken one by one.
+template <class T> static void pad_block(T* to, const T* from, int64_t rows, int64_t step, const int64_t* places, int64_t head, int64_t tail, int64_t width, const T& value) {
+    if (tail > head) cpu::kernels().copy_plane(to + head, from + places[head], rows, tail - head, width, step, 1, sizeof(T));
+    for (int64_t r = 0; r < rows; r++, to += width, from += step) {
+        for (int64_t i = 0; i < head; i++) to[i] = places[i] < 0 ? value : from[places[i]];
+        for (int64_t i = tail; i < width; i++) to[i] = places[i] < 0 ? value : from[places[i]];
+    }
 }
 
 // Fills the contiguous r from the contiguous x by rows; value stands where a dimension has no place for an index.
@@ -54,17 +55,24 @@ template <class T> static void pad_rows(const Tensor& r, const Tensor& x, const 
         Dims index(size_t(ndim), 0);
         int64_t rest = a;
         for (size_t d = size_t(ndim - 1); d-- > 0; rest /= sizes[d]) index[d] = rest % sizes[d];
-        for (int64_t row = a; row < b; row++) {
+        constexpr int64_t together = 8;  // rows, so that a block is still in the cache when its edges are written
+        size_t inner = size_t(ndim - 2);
+        for (int64_t row = a, run; row < b; row += run) {
             int64_t from = index[0] * strides[0];
             bool outside = false;
-            for (size_t d = size_t(ndim - 1); d-- > 1;) {
+            for (size_t d = inner; d > 0; d--) {
                 int64_t at = places[size_t(starts[d] + index[d])];
                 outside |= at < 0;
                 from += at * strides[d];
             }
-            for (size_t d = size_t(ndim - 1); d-- > 0 && ++index[d] == sizes[d];) index[d] = 0;
+            // Rows that follow each other in x as they do here are written together.
+            int64_t limit = outside ? 1 : std::min({b - row, sizes[inner] - index[inner], together});
+            const int64_t* at = inner ? places.data() + starts[inner] + index[inner] : nullptr;
+            for (run = 1; run < limit && (!at || at[run] == at[0] + run);) run++;
             if (outside) cpu::kernels().fill(out + row * width, &value, int(sizeof(T)), width);
-            else pad_row(out + row * width, in + from, last, head, tail, width, value);
+            else pad_block(out + row * width, in + from, run, strides[inner], last, head, tail, width, value);
+            index[inner] += run;
+            for (size_t d = inner; d > 0 && index[d] == sizes[d]; d--) index[d] = 0, index[d - 1]++;
         }
     });
 }

@@ -66,9 +66,21 @@ constexpr ConvertRow row = {
 // a where the lanes of mask are all ones, else b
 RL_INLINE U32 choose(U32 mask, U32 a, U32 b) { return (a & mask) | (b & ~mask); }
 
+RL_INLINE U32 widened(const uint16_t* p) {
+#if RL_ISA_LEVEL == 2
+    return (U32)_mm512_cvtepu16_epi32(load_as<__m256i>(p));  // of the generic conversion the compiler makes two halves
+#else
+    return __builtin_convertvector(load_as<U16>(p), U32);
+#endif
+}
 RL_INLINE U32 to_bf16(U32 bits) {
     const U32 rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+#if RL_ISA_LEVEL == 2
+    const __m512 x = (__m512)bits;
+    return (U32)_mm512_mask_mov_epi32((__m512i)rounded, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), _mm512_set1_epi32(0x7fc0));
+#else
     return choose((U32)((bits & 0x7fffffff) > 0x7f800000), U32{} + 0x7fc0, rounded);
+#endif
 }
 
 // Half precision without its instructions, by F. Giesen's use of float arithmetic for rounding and subnormals.
@@ -101,7 +113,7 @@ void f32_to_bf16(uint16_t* y, const float* x, int64_t n) {
 }
 void bf16_to_f32(float* y, const uint16_t* x, int64_t n) {
     convert<kLanes>(y, x, n, [](float* o, const uint16_t* p) __attribute__((always_inline)) {
-        store_as(o, __builtin_convertvector(load_as<U16>(p), U32) << 16);
+        store_as(o, widened(p) << 16);
     });
 }
 
@@ -123,7 +135,7 @@ void f16_to_f32(float* y, const uint16_t* x, int64_t n) {
 #elif RL_ISA_LEVEL == 1
         store_as(o, _mm256_cvtph_ps(load_as<__m128i>(p)));
 #else
-        store_as(o, from_f16(__builtin_convertvector(load_as<U16>(p), U32)));
+        store_as(o, from_f16(widened(p)));
 #endif
     });
 }

@@ -71,10 +71,13 @@ RL_INLINE Vec<T> load_some(const T* p, int n) {
     return n == Vec<T>::size ? Vec<T>::load(p) : Vec<T>::load(p, n);
 }
 
+// What is beyond the second cache is asked for early: the folding at a block's end leaves the loads no lead of their own.
 template <class T>
 T sum(const T* x, int64_t n) {
-    return tree_sum<T>(
-        n, [x](Vec<T> a, int64_t i, int w) __attribute__((always_inline)) { return a + load_some(x + i, w); });
+    return tree_sum<T>(n, [x](Vec<T> a, int64_t i, int w) __attribute__((always_inline)) {
+        __builtin_prefetch(x + i + 4096 / int64_t(sizeof(T)));
+        return a + load_some(x + i, w);
+    });
 }
 template <class T>
 T sum_squares(const T* x, int64_t n) {
@@ -122,6 +125,8 @@ T prod(const T* x, int64_t n) {
     V a = T(1), b = T(1), c = T(1), d = T(1);
     int64_t i = 0;
     for (; i + 4 * W <= n; i += 4 * W) {
+        RL_UNROLL
+        for (int j = 0; j < 4; ++j) __builtin_prefetch(x + i + j * W + 4096 / int64_t(sizeof(T)));
         a *= V::load(x + i);
         b *= V::load(x + i + W);
         c *= V::load(x + i + 2 * W);
@@ -408,16 +413,29 @@ int64_t count_nonzero(const uint8_t* x, int64_t n) {
     return count;
 }
 
-int64_t sum_i64(const int64_t* x, int64_t n) {
+// Four vectors of sums, so that an addition need not wait for the one before it.
+template <class T>
+RL_INLINE int64_t sum_whole(const T* x, int64_t n) {
+    constexpr int lanes = RL_VEC_BYTES / 8;
+    using Sums [[gnu::vector_size(RL_VEC_BYTES)]] = uint64_t;
+    using Some [[gnu::vector_size(lanes * sizeof(T))]] = T;
+    Sums a{}, b{}, c{}, d{};
+    const auto at = [x](int64_t i) __attribute__((always_inline)) {
+        __builtin_prefetch(x + i + 4096 / int64_t(sizeof(T)));
+        Some v;
+        __builtin_memcpy(&v, x + i, sizeof(v));
+        return (Sums)__builtin_convertvector(v, detail::I64);
+    };
+    int64_t i = 0;
+    for (; i + 4 * lanes <= n; i += 4 * lanes) a += at(i), b += at(i + lanes), c += at(i + 2 * lanes), d += at(i + 3 * lanes);
+    const Sums all = (a + b) + (c + d);
     uint64_t s = 0;
-    for (int64_t i = 0; i < n; ++i) s += uint64_t(x[i]);
+    for (int j = 0; j < lanes; ++j) s += all[j];
+    for (; i < n; ++i) s += uint64_t(int64_t(x[i]));
     return int64_t(s);
 }
-int64_t sum_i32(const int32_t* x, int64_t n) {
-    uint64_t s = 0;
-    for (int64_t i = 0; i < n; ++i) s += uint64_t(int64_t(x[i]));
-    return int64_t(s);
-}
+int64_t sum_i64(const int64_t* x, int64_t n) { return sum_whole(x, n); }
+int64_t sum_i32(const int32_t* x, int64_t n) { return sum_whole(x, n); }
 float sum_bf16(const uint16_t* x, int64_t n) {
     using Half [[gnu::vector_size(RL_VEC_BYTES / 2)]] = uint16_t;
     using Whole [[gnu::vector_size(RL_VEC_BYTES)]] = uint32_t;
