@@ -235,6 +235,9 @@ struct Kernels {
     void (*ctc_shares)(double* y, const double* alpha, const double* beta, const double* emitted, double total, int64_t n);
     void (*ctc_gradient)(double* y, const double* log_probs, const double* shares, double weight, int64_t n);
 
+    // radius cos(2 pi turns) and radius sin(2 pi turns), radius = sqrt(-2 log(1 - u)), to a few units in the last place.
+    void (*normal_pairs)(double* cosines, double* sines, const double* turns, const double* u, int64_t n);
+
     // y = x * mask * scale, mask being 0 or 1.
     void (*dropout_f32)(float* y, const float* x, const uint8_t* mask, float scale, int64_t n);
     void (*dropout_f64)(double* y, const double* x, const uint8_t* mask, double scale, int64_t n);

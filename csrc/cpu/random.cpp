@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cpu/clones.h"
+#include "cpu/kernels.h"
 
 namespace rl::cpu {
 namespace {
@@ -157,16 +158,21 @@ void Generator::skip(int64_t n) {
 
 double Generator::uniform() { return double(random64() & kMask53) * k53; }
 
+// Two normal values from two uniform ones.
+static std::pair<double, double> normal_pair(double turns, double u) {
+    double radius = std::sqrt(-2.0 * std::log1p(-u)), theta = 2.0 * std::numbers::pi * turns;
+    return {radius * std::cos(theta), radius * std::sin(theta)};
+}
 double Generator::normal() {
     if (has_normal_) {
         has_normal_ = false;
         return std::exchange(normal_, 0.0);
     }
-    double u1 = uniform(), u2 = uniform();
-    double radius = std::sqrt(-2.0 * std::log1p(-u2)), theta = 2.0 * std::numbers::pi * u1;
-    normal_ = radius * std::sin(theta);
+    double turns = uniform(), u = uniform();
+    auto [now, later] = normal_pair(turns, u);
+    normal_ = later;
     has_normal_ = true;
-    return radius * std::cos(theta);
+    return now;
 }
 
 namespace {
@@ -299,9 +305,40 @@ void fill_uniform(Generator& g, T* out, int64_t n, double low, double high) {
     });
 }
 
+// What normal() gives, pair by pair, rounded to float. Vectors compute the pairs a little less accurately than the library does;
+// where that could change the rounding, once in millions, the library computes them again.
+template <class T>
+int64_t fill_normal_pairs(Generator& g, T* out, int64_t n, double mean, double std) {
+    constexpr int kPairs = 64;
+    double turns[kPairs], u[kPairs], pair[2][kPairs];
+    uint32_t draws[4 * kPairs];
+    auto safe = [=](double v) {
+        double w = v * std + mean, off = (std::abs(v * std) + std::abs(w)) * 0x1p-48;
+        return float(w - off) == float(w + off);
+    };
+    int64_t done = 0;
+    for (int64_t count; (count = std::min<int64_t>((n - done) / 2, kPairs)) > 0; done += 2 * count) {
+        g.fill(draws, 4 * count);
+        for (int64_t i = 0; i < count; ++i) turns[i] = uniform53(draws + 4 * i), u[i] = uniform53(draws + 4 * i + 2);
+        kernels().normal_pairs(pair[0], pair[1], turns, u, count);
+        for (int64_t i = 0; i < count; ++i) {
+            std::pair p{pair[0][i], pair[1][i]};
+            if (!safe(p.first) || !safe(p.second)) p = normal_pair(turns[i], u[i]);
+            out[done + 2 * i] = T(float(std::fma(p.first, std, mean)));
+            out[done + 2 * i + 1] = T(float(std::fma(p.second, std, mean)));
+        }
+    }
+    return done;
+}
+
 template <class T>
 void fill_normal_strided(Generator& g, T* out, int64_t n, double mean, double std) {
-    for (int64_t i = 0; i < n; ++i) out[i] = T(Compute<T>(g.normal() * std + mean));
+    int64_t done = 0;
+    if constexpr (!std::is_same_v<T, double>) {
+        if (g.has_normal() && n > 0) out[done++] = T(float(std::fma(g.normal(), std, mean)));
+        done += fill_normal_pairs(g, out + done, n - done, mean, std);
+    }
+    for (; done < n; ++done) out[done] = T(Compute<T>(std::fma(g.normal(), std, mean)));
 }
 
 template <class T>
@@ -336,13 +373,13 @@ void fill_log_normal(Generator& g, T* out, int64_t n, double mean, double std) {
 
 template <class T>
 void fill_exponential(Generator& g, T* out, int64_t n, double rate) {
-    fill_from_uniform(g, out, n, [=](double u) { return Compute<T>(-std::log1p(-u) / rate); });
+    fill_from_uniform(g, out, n, [=](double u) { return Compute<T>(std::log1p(-u) * (-1 / rate)); });
 }
 
 template <class T>
 void fill_cauchy(Generator& g, T* out, int64_t n, double median, double sigma) {
     fill_from_uniform(g, out, n,
-                      [=](double u) { return Compute<T>(median + sigma * std::tan(std::numbers::pi * (u - 0.5))); });
+                      [=](double u) { return Compute<T>(std::fma(sigma, std::tan(std::numbers::pi * (u - 0.5)), median)); });
 }
 
 template <class T>

@@ -27,6 +27,7 @@ class Generator {
     uint32_t random();     // 32 bits
     uint64_t random64();                  // 64 bits
     double uniform();                     // 53 bits, in [0, 1)
+    bool has_normal() const { return has_normal_; }
     double normal();                      // Box-Muller in pairs; the second value waits for the next call
     void fill(uint32_t* out, int64_t n);  // n times random()
     void skip(int64_t n);
