@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import importlib as _importlib
 import math as _math
 import os as _os
-from typing import Any
 
 # Libraries read these when they are loaded. libgomp's waiting threads spin for longer than it takes to wake one of them (else each
 # would wait for the other to wake, again and again), then sleep; OpenBLAS makes no threads of its own, as work is divided above
@@ -71,48 +69,63 @@ from rushlight.autograd.grad_mode import enable_grad, inference_mode, no_grad, s
 from rushlight.functional import *  # noqa: E402, F403
 from rushlight.random import *  # noqa: E402, F403
 
-# Submodules that load when they are first used; `import rushlight.nn` works as well.
-_SUBMODULES = {
-    "nn", "optim", "autograd", "func", "utils", "linalg", "fft", "special", "distributions", "serialization", "cuda",
-    "backends", "jit", "compiler", "amp", "hub", "testing", "multiprocessing", "distributed", "overrides", "random",
-    "functional", "library", "cpu", "accelerator", "mps", "xpu", "types", "signal", "masked", "sparse", "profiler",
-    "return_types", "fx", "onnx", "export", "nested", "torch", "storage", "_utils", "_tensor_str", "futures", "version", "ops",
-}  # fmt: skip
-# Names that live in a submodule but are public here.
-_ELSEWHERE = {
-    "save": "serialization", "load": "serialization", "compile": "compiler", "autocast": "amp", "GradScaler": "amp",
-    "get_autocast_dtype": "amp", "is_autocast_enabled": "amp", "is_autocast_cpu_enabled": "amp", "set_autocast_enabled": "amp",
-    "autocast_decrement_nesting": "amp", "autocast_increment_nesting": "amp", "clear_autocast_cache": "amp",
-    "get_autocast_cpu_dtype": "amp", "is_autocast_cache_enabled": "amp", "set_autocast_cache_enabled": "amp",
-    "set_autocast_cpu_dtype": "amp", "set_autocast_cpu_enabled": "amp", "set_autocast_dtype": "amp",
-    "vmap": "func", "pdist": "nn.functional", "lobpcg": "_lobpcg", "Storage": "storage", "UntypedStorage": "storage", "TypedStorage": "storage", "FloatStorage": "storage",
-    "DoubleStorage": "storage", "LongStorage": "storage", "IntStorage": "storage", "ByteStorage": "storage", "BoolStorage": "storage",
-    "sparse_coo_tensor": "sparse", "sparse_csr_tensor": "sparse", "sparse_csc_tensor": "sparse", "sparse_bsr_tensor": "sparse",
-    "sparse_bsc_tensor": "sparse", "sparse_compressed_tensor": "sparse", "smm": "sparse", "hspmm": "sparse", "sspaddmm": "sparse",
-    "HalfStorage": "storage", "BFloat16Storage": "storage", "ShortStorage": "storage", "CharStorage": "storage",
-}  # fmt: skip
-
-
 # What was built in, as PyTorch's flags: OpenBLAS gives LAPACK, MKL is not used.
 has_lapack, has_mkl, has_openmp, has_spectral = True, False, True, True
 
+from rushlight._deferred import defer as _defer  # noqa: E402
 
-def __getattr__(name: str) -> Any:
-    """Submodules and what they lend to this namespace, loaded on first use."""
-    if name.startswith("_foreach_"):
-        return getattr(_importlib.import_module("rushlight._foreach"), name)
-    if name in _ELSEWHERE:
-        value = getattr(_importlib.import_module("rushlight." + _ELSEWHERE[name]), name)
-        globals()[name] = value
-        return value
-    if name in _SUBMODULES:
-        try:
-            return _importlib.import_module("rushlight." + name)
-        except ModuleNotFoundError as error:
-            if error.name != "rushlight." + name:
-                raise
-    raise AttributeError(f"module 'torch' has no attribute '{name}': Rushlight does not have this name (yet)")
-
-
-def __dir__() -> list[str]:
-    return sorted(set(globals()) | _SUBMODULES | set(_ELSEWHERE))
+_defer(globals(), (
+    "nn", "optim", "autograd", "func", "utils", "linalg", "fft", "special", "distributions", "serialization", "cuda",
+    "backends", "jit", "compiler", "amp", "hub", "testing", "multiprocessing", "distributed", "overrides", "random",
+    "functional", "cpu", "accelerator", "mps", "xpu", "types", "signal", "masked", "sparse", "profiler",
+    "return_types", "torch", "storage", "_archive", "_utils", "_tensor_str", "version", "ops",
+))  # fmt: skip
+# Names that are public here and live in a submodule.
+from rushlight._foreach import *  # noqa: E402, F403
+from rushlight._lobpcg import lobpcg  # noqa: E402, F401
+from rushlight.amp import (  # noqa: E402, F401
+    GradScaler,
+    autocast,
+    autocast_decrement_nesting,
+    autocast_increment_nesting,
+    clear_autocast_cache,
+    get_autocast_cpu_dtype,
+    get_autocast_dtype,
+    is_autocast_cache_enabled,
+    is_autocast_cpu_enabled,
+    is_autocast_enabled,
+    set_autocast_cache_enabled,
+    set_autocast_cpu_dtype,
+    set_autocast_cpu_enabled,
+    set_autocast_dtype,
+    set_autocast_enabled,
+)
+from rushlight.compiler import compile  # noqa: E402, F401
+from rushlight.func import vmap  # noqa: E402, F401
+from rushlight.serialization import load, save  # noqa: E402, F401
+from rushlight.sparse import (  # noqa: E402, F401
+    hspmm,
+    smm,
+    sparse_bsc_tensor,
+    sparse_bsr_tensor,
+    sparse_compressed_tensor,
+    sparse_coo_tensor,
+    sparse_csc_tensor,
+    sparse_csr_tensor,
+    sspaddmm,
+)
+from rushlight.storage import (  # noqa: E402, F401
+    BFloat16Storage,
+    BoolStorage,
+    ByteStorage,
+    CharStorage,
+    DoubleStorage,
+    FloatStorage,
+    HalfStorage,
+    IntStorage,
+    LongStorage,
+    ShortStorage,
+    Storage,
+    TypedStorage,
+    UntypedStorage,
+)

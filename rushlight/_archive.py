@@ -1,5 +1,6 @@
 """PyTorch's zip archives: records at multiples of 64 bytes, uncompressed, in one folder."""
 
+import hashlib
 import mmap
 import os
 import struct
@@ -25,6 +26,18 @@ def write_record(archive: zipfile.ZipFile, name: str, content: Any) -> None:
     with archive.open(info, "w", force_zip64=big) as record:
         record.write(content)
     info.extra = b""  # the list at the end of the archive needs no padding
+
+
+def write(file: IO[bytes], name: str, records: list[tuple[str, Any]]) -> None:
+    """Write an archive of these records in the folder `name`, and one that identifies what they hold."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for record, content in records:
+            write_record(archive, f"{name}/{record}", content)
+        digest = hashlib.sha256(records[0][1])
+        for info in archive.infolist():
+            digest.update(struct.pack("<I", info.CRC))
+        identity = f"{int.from_bytes(digest.digest()[:16], 'little') % 10**40:040d}"
+        write_record(archive, f"{name}/.data/serialization_id", identity.encode())
 
 
 class Archive:

@@ -1,4 +1,4 @@
-"""Functions of the top namespace that are compositions with a Python interface: unravel_index, hash_tensor."""
+"""Functions of the top namespace that are compositions with a Python interface: unravel_index, hash_tensor, pdist."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import rushlight
 from rushlight._C import Size, Tensor
 
-__all__ = ["hash_tensor", "unravel_index"]
+__all__ = ["hash_tensor", "pdist", "unravel_index"]
 
 
 def unravel_index(indices: Tensor, shape: int | Sequence[int] | Size) -> tuple[Tensor, ...]:
@@ -64,3 +64,16 @@ def hash_tensor(
 
 
 Tensor.hash_tensor = hash_tensor  # type: ignore[attr-defined]
+
+
+def pdist(input: Tensor, p: float = 2) -> Tensor:
+    """p-norm distances of all pairs i < j of rows: (N, M) to (N * (N - 1) / 2,)."""
+    if input.dim() != 2:
+        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.dim()}D")
+    if not input.is_floating_point():
+        raise RuntimeError("pdist only supports floating-point dtypes")
+    if p < 0:
+        raise RuntimeError("pdist only supports non-negative p values")
+    i, j = rushlight.triu_indices(input.size(0), input.size(0), 1)
+    one, other = input.index_select(0, i).unsqueeze(1), input.index_select(0, j).unsqueeze(1)
+    return rushlight.cdist(one, other, p, "donot_use_mm_for_euclid_dist").reshape(-1)

@@ -4,7 +4,8 @@ An archive `name/` holds `data.pkl`, a pickle in which storages are named by num
 `data/<number>`, uncompressed and at multiples of 64 bytes. Pickles name the classes `torch.…`, so that files exchange.
 """
 
-import hashlib
+from __future__ import annotations
+
 import importlib
 import io
 import os
@@ -12,16 +13,13 @@ import pickle
 import struct
 import sys
 import types
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
-from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 import rushlight
-from rushlight import _utils, storage
-from rushlight._archive import ALIGNMENT, Archive, write_record
+from rushlight import _archive, _utils, storage  # _archive loads when it is used
 from rushlight._weights_unpickler import WeightsUnpickler, unsafe_globals
 from rushlight.storage import TypedStorage, UntypedStorage
 
@@ -121,7 +119,7 @@ def get_unsafe_globals_in_checkpoint(f: FILE_LIKE) -> list[str]:
             raise ValueError(
                 "Expected input to be a checkpoint returned by torch.save but got a torchscript checkpoint"
             )
-        with Archive(file) as archive:
+        with _archive.Archive(file) as archive:
             return unsafe_globals(archive.read("data.pkl"), _safe_globals)
 
 
@@ -222,10 +220,11 @@ def save(
         )
     if not isinstance(f, str | os.PathLike) and not hasattr(f, "write"):
         raise AttributeError("expected 'f' to be string, path, or a file-like object with a 'write' attribute")
-    name = Path(f).stem if isinstance(f, str | os.PathLike) else "archive"
+    name = "archive"
     if isinstance(f, str | os.PathLike):
-        parent = Path(f).resolve().parent
-        if not parent.is_dir():
+        parent = os.path.dirname(os.path.realpath(f))
+        name = os.path.splitext(os.path.basename(f))[0]
+        if not os.path.isdir(parent):
             raise RuntimeError(f"Parent directory {parent} does not exist.")
     buffer = io.BytesIO()
     if not _use_new_zipfile_serialization:
@@ -255,21 +254,14 @@ def _opened(f: FILE_LIKE, mode: str) -> Iterator[Any]:
 
 def _write_archive(file: IO[bytes], name: str, data: bytes, pickler: _Pickler, byteorder: bool) -> None:
     records: list[tuple[str, Any]] = [("data.pkl", data), (".format_version", b"1")]
-    records.append((".storage_alignment", str(ALIGNMENT).encode()))
+    records.append((".storage_alignment", str(_archive.ALIGNMENT).encode()))
     if byteorder:
         records.append(("byteorder", sys.byteorder.encode()))
     for identity, (untyped, _) in pickler.storages.items():
         content = memoryview(untyped).cast("B") if untyped.nbytes() else b""
         records.append((f"data/{pickler.keys[identity]}", content))
     records.append(("version", b"3\n"))
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for record, content in records:
-            write_record(archive, f"{name}/{record}", content)
-        digest = hashlib.sha256(data)
-        for info in archive.infolist():
-            digest.update(struct.pack("<I", info.CRC))
-        identity = f"{int.from_bytes(digest.digest()[:16], 'little') % 10**40:040d}"
-        write_record(archive, f"{name}/.data/serialization_id", identity.encode())
+    _archive.write(file, name, records)
 
 
 def _system_info() -> dict[str, Any]:
@@ -331,7 +323,7 @@ def load(
     unpickle = _unpickler_of(weights_only, pickle_load_args)
     with _opened(f, "rb") as file:
         if _is_zip(file):
-            with Archive(file, map_path=f if mmap else None) as archive:  # type: ignore[arg-type]
+            with _archive.Archive(file, map_path=f if mmap else None) as archive:  # type: ignore[arg-type]
                 return _load_archive(archive, map_location, unpickle, weights_only)
         if mmap:
             raise RuntimeError(
@@ -389,7 +381,7 @@ def _is_zip(file: IO[bytes]) -> bool:
     return start == b"PK\x03\x04"
 
 
-def _load_archive(archive: Archive, map_location: MAP_LOCATION, unpickle: Callable, weights_only: bool) -> Any:
+def _load_archive(archive: _archive.Archive, map_location: MAP_LOCATION, unpickle: Callable, weights_only: bool) -> Any:
     if archive.has("constants.pkl"):
         raise NotImplementedError(
             "this file is a TorchScript archive, which Rushlight cannot run; save the model's state_dict() in PyTorch "
@@ -424,7 +416,7 @@ def _described(description: Any) -> tuple[Any, str, str, int]:
     return dtype, str(key), str(location), count * dtype.itemsize
 
 
-def _needs_swap(archive: Archive) -> bool:
+def _needs_swap(archive: _archive.Archive) -> bool:
     if archive.has("byteorder"):
         order = archive.read("byteorder").decode()
         if order not in ("little", "big"):

@@ -69,7 +69,7 @@ def test_names_are_the_same_objects():
         assert importlib.util.find_spec("torch.nothing") is None
         assert not hasattr(torch, "nothing") and not hasattr(torch.distributed, "init_process_group")
         try: torch.nothing
-        except AttributeError as error: assert "nothing" in str(error) and "Rushlight" in str(error)
+        except AttributeError as error: assert "nothing" in str(error) and "rushlight" in str(error)
         try: import torch.nothing
         except ModuleNotFoundError as error: assert error.name == "torch.nothing"
         else: raise AssertionError

@@ -7,6 +7,7 @@ from typing import Any
 
 from rushlight import _C
 from rushlight._C import Tensor
+from rushlight._deferred import defer
 from rushlight.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly
 from rushlight.autograd.function import Function
 from rushlight.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
@@ -102,9 +103,4 @@ def grad(
     return result
 
 
-def __getattr__(name: str) -> Any:
-    import importlib
-
-    if name in ("functional", "forward_ad", "graph", "profiler", "profiler_util"):
-        return importlib.import_module("rushlight.autograd." + name)
-    raise AttributeError(f"module 'torch.autograd' has no attribute '{name}'")
+defer(globals(), ["functional", "forward_ad", "graph", "profiler", "profiler_util"])

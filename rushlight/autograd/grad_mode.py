@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +16,8 @@ class _Decorator:
         return type(self)()
 
     def __call__(self, func: Callable) -> Callable:
+        import inspect  # which takes milliseconds to load
+
         if inspect.isclass(func):
             func.__init__ = self(func.__init__)
             return func

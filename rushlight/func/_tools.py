@@ -6,18 +6,15 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rushlight import _C
+from rushlight import _C, nn
 from rushlight._C import Tensor
-from rushlight.nn.modules.batchnorm import _BatchNorm
-from rushlight.nn.modules.module import Module
-from rushlight.nn.utils.stateless import functional_call as _call_with
-from rushlight.utils._pytree import tree_flatten, tree_unflatten
+from rushlight.utils import _pytree
 
 _f = _C._functions
 
 
 def functional_call(
-    module: Module, parameter_and_buffer_dicts: dict[str, Tensor] | Sequence[dict[str, Tensor]], args: Any = None,
+    module: nn.Module, parameter_and_buffer_dicts: dict[str, Tensor] | Sequence[dict[str, Tensor]], args: Any = None,
     kwargs: dict[str, Any] | None = None, *, tie_weights: bool = True, strict: bool = False,
 ) -> Any:  # fmt: skip
     """module(*args, **kwargs) with other parameters and buffers, by name, in one dict or several.
@@ -31,7 +28,7 @@ def functional_call(
         )
     if not isinstance(given, dict) and not all(isinstance(part, dict) for part in given):
         raise ValueError("Expected all elements of parameter_and_buffer_dicts to be dictionaries")
-    return _call_with(module, given, args, kwargs, tie_weights=tie_weights, strict=strict)
+    return nn.utils.stateless.functional_call(module, given, args, kwargs, tie_weights=tie_weights, strict=strict)
 
 
 def linearize(func: Callable, *primals: Any) -> tuple[Any, Callable]:
@@ -44,12 +41,12 @@ def linearize(func: Callable, *primals: Any) -> tuple[Any, Callable]:
     outputs, pull = vjp(func, *primals)
     with _recording():
         seeds = _map(lambda t: _track(_f.zeros_like(t)), outputs)
-        back, _ = tree_flatten(pull(seeds))
-    variables, _ = tree_flatten(seeds)
-    leaves, structure = tree_flatten(primals)
+        back, _ = _pytree.tree_flatten(pull(seeds))
+    variables, _ = _pytree.tree_flatten(seeds)
+    leaves, structure = _pytree.tree_flatten(primals)
 
     def along(*tangents: Any) -> Any:
-        given, found = tree_flatten(tangents)
+        given, found = _pytree.tree_flatten(tangents)
         if found != structure:
             raise RuntimeError(
                 f"Expected the tangents {found} to have the same argspec as the primals {structure}: linearize"
@@ -68,7 +65,7 @@ def linearize(func: Callable, *primals: Any) -> tuple[Any, Callable]:
                 tuple(b for b, _ in pairs), tuple(t for _, t in pairs), True, recorded, tuple(variables), True, False
             )
         values = [_f.zeros_like(v) if g is None else g for g, v in zip(grads, variables, strict=True)]
-        return tree_unflatten(values, tree_flatten(outputs)[1])
+        return _pytree.tree_unflatten(values, _pytree.tree_flatten(outputs)[1])
 
     return _map(lambda t: t if any(p.requires_grad for p in leaves) else t.detach(), outputs), along
 
@@ -92,10 +89,10 @@ def functionalize(func: Callable, *, remove: str = "mutations") -> Callable:
     return run
 
 
-def replace_all_batch_norm_modules_(root: Module) -> Module:
+def replace_all_batch_norm_modules_(root: nn.Module) -> nn.Module:
     """Takes running statistics from all batch norms of root, in place: they then use those of each batch, under vmap too."""
     for module in root.modules():
-        if isinstance(module, _BatchNorm):
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.running_mean = module.running_var = module.num_batches_tracked = None
             module.track_running_stats = False
     return root

@@ -1,8 +1,8 @@
 """Neural networks: layers, losses, containers, parameters, and their initial values."""
 
-import importlib
 from typing import Any
 
+from rushlight._deferred import defer
 from rushlight.nn import common_types, functional, grad, init, modules, parallel, parameter, utils
 from rushlight.nn.modules import *  # noqa: F403
 from rushlight.nn.parallel import DataParallel
@@ -30,14 +30,4 @@ def factory_kwargs(kwargs: dict[str, Any] | None) -> dict[str, Any]:
     return result
 
 
-def __getattr__(name: str) -> Any:
-    if name == "attention":  # loads when it is first used
-        return importlib.import_module("rushlight.nn.attention")
-    reasons = {
-        "quantized": "quantized layers are not implemented",
-        "quantizable": "quantized layers are not implemented",
-        "qat": "quantisation-aware training is not implemented",
-        "intrinsic": "fused layers for quantisation are not implemented",
-    }
-    reason = f": {reasons[name]}" if name in reasons else ""
-    raise AttributeError(f"module 'torch.nn' has no attribute {name!r}{reason}")
+defer(globals(), ["attention"])

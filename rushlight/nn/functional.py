@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from rushlight import Tensor
 from rushlight._C import _functions, _nn
+from rushlight._numeric import pdist
 from rushlight.nn import _reduction as _Reduction  # noqa: F401
 from rushlight.nn import grad  # noqa: F401
 from rushlight.nn._functional.activation import gumbel_softmax, rrelu, rrelu_, softmin, tanhshrink
@@ -25,7 +26,6 @@ from rushlight.nn._functional.distance import (
     local_response_norm,
     normalize,
     pairwise_distance,
-    pdist,
 )
 from rushlight.nn._functional.loss import (
     cosine_embedding_loss,

@@ -5,7 +5,6 @@ A rule takes the operator's arguments as the caller wrote them. An in-place form
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -83,6 +82,8 @@ def _run(f: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
     try:
         return f(*args, **kwargs)
     except TypeError:
+        import inspect  # which takes milliseconds to load
+
         try:
             inspect.signature(f).bind(*args, **kwargs)
         except TypeError:

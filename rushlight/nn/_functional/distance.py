@@ -12,19 +12,6 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
     return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)
 
 
-def pdist(input: Tensor, p: float = 2) -> Tensor:
-    """p-norm distances of all pairs i < j of rows: (N, M) to (N * (N - 1) / 2,)."""
-    if input.dim() != 2:
-        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.dim()}D")
-    if not input.is_floating_point():
-        raise RuntimeError("pdist only supports floating-point dtypes")
-    if p < 0:
-        raise RuntimeError("pdist only supports non-negative p values")
-    i, j = rushlight.triu_indices(input.size(0), input.size(0), 1)
-    one, other = input.index_select(0, i).unsqueeze(1), input.index_select(0, j).unsqueeze(1)
-    return rushlight.cdist(one, other, p, "donot_use_mm_for_euclid_dist").reshape(-1)
-
-
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
     """input divided by its p-norm along `dim`, or by `eps` where that is larger. Same shape as `input`."""
     norm = input.norm(p, dim, keepdim=True).clamp_min(eps).expand_as(input)
