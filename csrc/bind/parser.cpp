@@ -343,14 +343,11 @@ PyObject* with_out(const OpInfo& op, Bound& b) {
 PyObject* call_set(OpSet& set, PyObject* callable, PyObject* const* args, size_t n, PyObject* kwnames, bool method, bool inplace) {
     return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
         Request r{set, args, n, kwnames, method, inplace};
-        if (__builtin_expect(!tls.functions && !tls.autocast, 1)) {
-            const OpInfo& op = *set.overloads[0];
-            auto entry = inplace ? op.invoke_inplace : op.invoke;
-            PyObject* slots[kMaxParams];
-            if (entry && bind_plain(op, r, slots) && (!inplace || is_tensor(slots[0]))) return entry(slots);
-        }
+        bool plain = !tls.functions && !tls.autocast;
         for (OpInfo* op : set.overloads) {
-            if (inplace && !op->invoke_inplace) continue;
+            auto entry = inplace ? op->invoke_inplace : op->invoke;
+            if (!entry) continue;
+            if (PyObject* slots[kMaxParams]; plain && bind_plain(*op, r, slots) && (!inplace || is_tensor(slots[0]))) return entry(slots);
             Bound b;
             if (!bind_arguments(*op, r, b, nullptr)) continue;
             if (__builtin_expect(b.overridden || tls.functions || (b.out && !PyTuple_Check(b.out) && has_override(b.out)), 0)) return call_override(callable, r);

@@ -295,6 +295,39 @@ void average_planar(const Geometry& g, const T* in, T* out) {
     });
 }
 
+RL_CLONES void average_pairs(const float* upper, const float* lower, float* out, int64_t n, float divisor) {
+    for (int64_t o = 0; o < n; ++o) out[o] = (((upper[2 * o] + upper[2 * o + 1]) + lower[2 * o]) + lower[2 * o + 1]) / divisor;
+}
+
+// Windows that lie in their plane as a whole, where they need no list: those of 2 x 2 side by side, a row of results at a time,
+// and any where they are few.
+bool average_whole(const PoolShape& s, const float* in, float* out) {
+    if (s.adaptive || s.dims != 2) return false;
+    for (int i = 0; i < 2; ++i)
+        if (s.padding[i] || (s.output[i] - 1) * s.stride[i] + s.kernel[i] > s.input[i]) return false;
+    const int64_t *k = s.kernel, width = s.input[1], n = s.output[1], work = n * k[0] * k[1], total = s.batch * s.channels * s.output[0];
+    bool pairs = k[0] == 2 && k[1] == 2 && s.stride[1] == 2 && n >= 8;
+    if (!pairs && total * work > 256) return false;
+    float divisor = float(s.divisor ? s.divisor : k[0] * k[1]);
+    parallel_for(total, total * work < kSerialWork ? total + 1 : std::max<int64_t>(1, kSerialWork / work), [&](int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; ++r) {
+            const float* from = in + (r / s.output[0] * s.input[0] + r % s.output[0] * s.stride[0]) * width;
+            float* to = out + r * n;
+            if (pairs) {
+                average_pairs(from, from + width, to, n, divisor);
+                continue;
+            }
+            for (int64_t o = 0; o < n; ++o, from += s.stride[1]) {
+                float sum = 0;
+                for (int64_t y = 0; y < k[0]; ++y)
+                    for (int64_t x = 0; x < k[1]; ++x) sum += from[y * width + x];
+                to[o] = sum / divisor;
+            }
+        }
+    });
+    return true;
+}
+
 RL_CLONES void add_line(float* sum, const float* in, int64_t n) {
     for (int64_t c = 0; c < n; ++c) sum[c] += in[c];
 }
@@ -434,6 +467,8 @@ void max_pool_backward(const PoolShape& s, Layout layout, const T* gradient, con
 
 template <class T>
 void average_pool_forward(const PoolShape& s, Layout layout, const T* source, T* destination) {
+    if constexpr (std::is_same_v<T, float>)
+        if (layout == Layout::Planar && average_whole(s, source, destination)) return;
     Geometry g(s);
     if (by_lines(s, layout))
         return pool_by_lines(s, source, g.in_positions, destination, g.out_positions,

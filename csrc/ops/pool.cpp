@@ -7,20 +7,23 @@
 
 namespace rl {
 
-void PoolOptions::expand() {
-    auto fill = [&](Dims& d, const char* what, int64_t otherwise) {
-        if (d.empty()) d = Dims(n, otherwise);
-        if (d.size() == 1 && n > 1) d = Dims(n, d[0]);
-        check(d.size() == n, op, ": ", what, " must either be a single int, or a tuple of ", n, " ints, got ", d);
-    };
-    fill(kernel, "kernel_size", 0);
-    if (stride.empty()) stride = kernel;
-    fill(stride, "stride", 1);
-    fill(padding, "padding", 0);
-    fill(dilation, "dilation", 1);
+namespace {
+// A pooling's windows: a number for each of n spatial dimensions.
+struct PoolOptions {
+    size_t n;
+    const char* op;
+    const Dims &kernel, &stride, &padding, &dilation;
+    bool ceil_mode;
+};
+
+// d, or in `room` a list of n numbers that it stands for.
+const Dims& for_each_dim(const Dims& d, const PoolCall& o, const char* what, int64_t otherwise, Dims& room) {
+    if (d.size() == o.n) return d;
+    room = d.empty() ? Dims(o.n, otherwise) : d.size() == 1 ? Dims(o.n, d[0]) : d;
+    check(room.size() == o.n, o.op, ": ", what, " must either be a single int, or a tuple of ", o.n, " ints, got ", d);
+    return room;
 }
 
-namespace {
 void check_options(const PoolOptions& o) {
     for (size_t i = 0; i < o.n; i++) {
         check(o.stride[i] != 0, "stride should not be zero (", o.op, ")");
@@ -48,7 +51,7 @@ int64_t positions(int64_t size, int64_t kernel, int64_t stride, int64_t padding,
 }
 
 Dims output_positions(const Tensor& input, const PoolOptions& o) {
-    check(o.n >= 1 && o.n <= 3 && o.stride.size() == o.n && o.padding.size() == o.n && o.dilation.size() == o.n, o.op, ": expected kernel_size, stride, padding and dilation for 1 to 3 dimensions, got ", o.kernel, ", ", o.stride, ", ", o.padding, " and ", o.dilation);
+    check(o.n >= 1 && o.n <= 3 && o.stride.size() == o.n && o.padding.size() == o.n && o.dilation.size() >= o.n, o.op, ": expected kernel_size, stride, padding and dilation for 1 to 3 dimensions, got ", o.kernel, ", ", o.stride, ", ", o.padding, " and ", o.dilation);
     check_options(o);
     check_input(input, o.n, o.op);
     Dims r;
@@ -296,10 +299,12 @@ OP(MaxPool);
 
 static bool recorded(const Tensor& t) { return tls.modes || t->wrapper || (tls.grad && t.requires_grad()); }
 
-std::pair<Tensor, Tensor> max_pool(const Tensor& input, PoolOptions o, bool indices) {
-    o.expand();
+std::pair<Tensor, Tensor> max_pool(const Tensor& input, const PoolCall& o, const Dims& dilation, bool indices) {
+    Dims room[4];
+    const Dims& kernel = for_each_dim(o.kernel, o, "kernel_size", 0, room[0]);
+    const Dims& stride = o.stride && !o.stride->empty() ? for_each_dim(*o.stride, o, "stride", 1, room[1]) : kernel;
     bool keep = recorded(input);
-    auto [r, at] = call<MaxPool>(input, o.kernel, o.stride, o.padding, o.dilation, o.ceil_mode, indices || keep);
+    auto [r, at] = call<MaxPool>(input, kernel, stride, for_each_dim(o.padding, o, "padding", 0, room[2]), for_each_dim(dilation, o, "dilation", 1, room[3]), o.ceil_mode, indices || keep);
     return {keep ? call<PooledMaximum>(input, r, at, int64_t(o.n)) : r, at};
 }
 
@@ -342,7 +347,10 @@ struct AveragePool : Op<AveragePool> {
     DOC("Mean of each window over the last len(kernel_size) dimensions; divisor 0: the number of elements.");
     FORMS(FUNCTION);
     using Saves = Save<In<0>>;
-    static PoolOptions options(const Dims& kernel, const Dims& stride, const Dims& padding, bool ceil_mode) { return {kernel.size(), "avg_pool", kernel, stride, padding, Dims(kernel.size(), 1), ceil_mode}; }
+    static PoolOptions options(const Dims& kernel, const Dims& stride, const Dims& padding, bool ceil_mode) {
+        static const Dims ones(3, 1);
+        return {kernel.size(), "avg_pool", kernel, stride, padding, ones, ceil_mode};
+    }
     static cpu::PoolShape shape(const Dims& input, const Dims& positions, const PoolOptions& o, bool include_pad, int64_t divisor) {
         cpu::PoolShape s = pool_shape(input, positions, o);
         s.count_include_pad = include_pad, s.divisor = divisor;
@@ -378,10 +386,12 @@ Grads AveragePool::backward(Ctx& c, const Tensor& g) {
 OP(AveragePool);
 OP(AveragePoolBackward);
 
-Tensor average_pool(const Tensor& input, PoolOptions o, bool count_include_pad, const OptInt& divisor) {
-    o.expand();
+Tensor average_pool(const Tensor& input, const PoolCall& o, bool count_include_pad, const OptInt& divisor) {
+    Dims room[3];
+    const Dims& kernel = for_each_dim(o.kernel, o, "kernel_size", 0, room[0]);
+    const Dims& stride = o.stride && !o.stride->empty() ? for_each_dim(*o.stride, o, "stride", 1, room[1]) : kernel;
     check(!divisor || *divisor != 0, "divisor must be not zero (", o.op, ")");
-    return call<AveragePool>(input, o.kernel, o.stride, o.padding, o.ceil_mode, count_include_pad, divisor.value_or(0));
+    return call<AveragePool>(input, kernel, stride, for_each_dim(o.padding, o, "padding", 0, room[2]), o.ceil_mode, count_include_pad, divisor.value_or(0));
 }
 
 struct AdaptiveAveragePool : Op<AdaptiveAveragePool> {

@@ -4,18 +4,20 @@
 
 namespace rl {
 
-struct PoolOptions {
-    size_t n;          // spatial dimensions
-    const char* op;    // for messages
-    Dims kernel, stride, padding, dilation;
-    bool ceil_mode = false;
-    // Lists of one element become n; an empty stride is the kernel's.
-    void expand();
+// How a pooling is called: lists of one number stand for all n spatial dimensions, and the kernel is the stride where that is not
+// given. `op` is for messages.
+struct PoolCall {
+    size_t n;
+    const char* op;
+    const Dims& kernel;
+    const OptDims& stride;
+    const Dims& padding;
+    bool ceil_mode;
 };
 
 // input (N, C, ..) or (C, ..). Values and, where asked, indices into each plane of the input.
-std::pair<Tensor, Tensor> max_pool(const Tensor& input, PoolOptions o, bool indices);
-Tensor average_pool(const Tensor& input, PoolOptions o, bool count_include_pad, const OptInt& divisor);
+std::pair<Tensor, Tensor> max_pool(const Tensor& input, const PoolCall& o, const Dims& dilation, bool indices);
+Tensor average_pool(const Tensor& input, const PoolCall& o, bool count_include_pad, const OptInt& divisor);
 std::pair<Tensor, Tensor> adaptive_max_pool(const Tensor& input, const Dims& output, const char* op);
 Tensor adaptive_average_pool(const Tensor& input, const Dims& output, const char* op);
 

@@ -41,7 +41,7 @@ Dims adaptive_sizes(PyObject* o, const Tensor& input, size_t n, const char* op) 
 }  // namespace
 
 #define RL_MAX_POOL_ARGUMENTS const Tensor &input, const Dims &kernel, const OptDims &stride, const Dims &padding, const Dims &dilation, bool ceil_mode
-#define RL_MAX_POOL_OPTIONS(N, D) {N, "max_pool" D "d", kernel, stride.value_or(Dims()), padding, dilation, ceil_mode}
+#define RL_MAX_POOL_OPTIONS(N, D) {N, "max_pool" D "d", kernel, stride, padding, ceil_mode}, dilation
 #define RL_MAX_POOL_TEXT(SELF, D) "(Tensor " SELF ", int[" D "] kernel_size, int[" D "]? stride=None, int[" D "] padding=0, int[" D "] dilation=1, bool ceil_mode=False"
 
 #define RL_POOL_FORMS(N, D)                                                                                                                                                        \
@@ -122,7 +122,7 @@ OP(AdaptiveAveragePool1d);
 
 // ---------------------------------------------------------------- mean
 static Tensor average(const char* op, size_t n, const Tensor& input, const Dims& kernel, const OptDims& stride, const Dims& padding, bool ceil_mode, bool include_pad, const OptInt& divisor) {
-    return average_pool(input, {n, op, kernel, stride.value_or(Dims()), padding, Dims(n, 1), ceil_mode}, include_pad, divisor);
+    return average_pool(input, {n, op, kernel, stride, padding, ceil_mode}, include_pad, divisor);
 }
 
 #define RL_AVERAGE_1D(STRUCT, PREFIX)                                                                                                                                             \

@@ -62,12 +62,16 @@ void Groups::add(int64_t size, int64_t stride, bool reduced_one) {
 
 Groups group_dims(const Tensor& x, uint64_t mask) {
     Groups g;
-    for (int64_t d : stride_order(x.sizes(), x.strides())) g.add(x.sizes()[d], x.strides()[d], mask >> d & 1);
+    if (x.is_contiguous())
+        for (int64_t d = 0; d < x.dim(); d++) g.add(x.sizes()[d], x.strides()[d], mask >> d & 1);
+    else
+        for (int64_t d : stride_order(x.sizes(), x.strides())) g.add(x.sizes()[d], x.strides()[d], mask >> d & 1);
     if (g.sizes.empty()) g.sizes.push_back(1), g.strides.push_back(1), g.reduced = 1;
     return g;
 }
 
 Tensor with_unit_stride(const Tensor& x) {
+    if (x.is_contiguous()) return x;
     int64_t innermost = 1;
     for (int64_t d : stride_order(x.sizes(), x.strides()))
         if (x.sizes()[d] != 1) innermost = x.strides()[d];

@@ -77,34 +77,40 @@ struct Spread {
 };
 static double correction_of(const OptScalar& c) { return c ? c->real() : 1; }
 
-// Fills var (or std) and mean, whichever is given, from the moments of x; x is float32 or float64.
-template <class T> static void spread_raw(const Tensor& x, uint64_t mask, const Spread& s, Tensor& var, Tensor& mean) {
+// Fills var (or std), and mean where it is asked for, from the moments of x; x is float32 or float64.
+template <class T> static void spread_raw(const Tensor& x, uint64_t mask, const Spread& s, Tensor& var, Tensor* mean) {
     Tensor plain = with_unit_stride(x);
-    var = in_memory_order(plain, mask, x.dtype()), mean = in_memory_order(plain, mask, x.dtype());
+    var = in_memory_order(plain, mask, x.dtype());
     cpu::Buffer<Moments> m(var.numel());
     reduce_groups(reinterpret_cast<char*>(m.data), plain.raw(), group_dims(plain, mask), LoopsOf<MomentsOf<T>>::value);
+    T* to = var.data<T>();
     for (int64_t i = 0, n = var.numel(); i < n; i++) {
         double v = std::max(m.data[i].squares, 0.0) / std::max(m.data[i].n - s.correction, 0.0);
-        var.data<T>()[i] = T(s.root ? std::sqrt(v) : v), mean.data<T>()[i] = T(m.data[i].mean);
+        to[i] = T(s.root ? std::sqrt(v) : v);
     }
+    if (!mean) return;
+    *mean = in_memory_order(plain, mask, x.dtype());
+    for (int64_t i = 0, n = var.numel(); i < n; i++) mean->data<T>()[i] = T(m.data[i].mean);
 }
 
 // The variance of a complex sample is that of its real plus that of its imaginary parts.
-static void spread_complex(const Tensor& x, const Spread& s, Tensor& var, Tensor& mean);
+static void spread_complex(const Tensor& x, const Spread& s, Tensor& var, Tensor* mean);
 
-static void spread_into(const char* op, const Tensor& self, const Spread& s, Tensor& var, Tensor& mean) {
+static void spread_into(const char* op, const Tensor& self, const Spread& s, Tensor& var, Tensor* mean) {
     if (!is_inexact(self.dtype())) raise(Err::Runtime, op, " only support floating point and complex dtypes");
     uint64_t mask = reduced_dims(s.dims, self.dim());
     Dims sizes = reduced_sizes(self.sizes(), mask, s.keepdim);
     DType real_type = to_real(self.dtype());
     if (self.is_meta()) {
-        var = empty(sizes, real_type, self.device()), mean = empty(sizes, self.dtype(), self.device());
+        var = empty(sizes, real_type, self.device());
+        if (mean) *mean = empty(sizes, self.dtype(), self.device());
         return;
     }
     double count = double(reduced_count(self.sizes(), mask));
     if (count - s.correction <= 0 && count > 0) warn(op, "(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input numel divided by output numel).");
     if (self.numel() == 0) {
-        var = full(sizes, Scalar(std::nan("")), real_type), mean = full(sizes, Scalar(std::nan("")), self.dtype());
+        var = full(sizes, Scalar(std::nan("")), real_type);
+        if (mean) *mean = full(sizes, Scalar(std::nan("")), self.dtype());
         return;
     }
     Tensor x = resolve(to_compute(self));
@@ -116,30 +122,32 @@ static void spread_into(const char* op, const Tensor& self, const Spread& s, Ten
         if (same(c.sizes(), sizes)) return c;
         return alias(c, sizes, contiguous_strides(sizes), c->offset);
     };
-    var = shaped(var, real_type), mean = shaped(mean, self.dtype());
+    var = shaped(var, real_type);
+    if (mean) *mean = shaped(*mean, self.dtype());
 }
 
-static void spread_complex(const Tensor& x, const Spread& s, Tensor& var, Tensor& mean) {
+static void spread_complex(const Tensor& x, const Spread& s, Tensor& var, Tensor* mean) {
     Tensor parts[2], var_parts[2], mean_parts[2];
     Spread plain{s.dims, s.correction, s.keepdim, false};
     for (int k = 0; k < 2; k++) {
         parts[k] = k ? imag(x) : real(x);
-        spread_into("var", contiguous(parts[k]), plain, var_parts[k], mean_parts[k]);
+        spread_into("var", contiguous(parts[k]), plain, var_parts[k], mean ? &mean_parts[k] : nullptr);
     }
     var = add(var_parts[0], var_parts[1]);
     if (s.root) var = sqrt(var);
-    mean = empty(mean_parts[0].sizes(), x.dtype());
+    if (!mean) return;
+    *mean = empty(mean_parts[0].sizes(), x.dtype());
     dispatch_compute(var.dtype(), [&](auto tag) {
         using T = typename decltype(tag)::type;
         if constexpr (std::is_floating_point_v<T>)
-            for (int64_t i = 0, n = var.numel(); i < n; i++) mean.data<std::complex<T>>()[i] = {mean_parts[0].data<T>()[i], mean_parts[1].data<T>()[i]};
+            for (int64_t i = 0, n = var.numel(); i < n; i++) mean->data<std::complex<T>>()[i] = {mean_parts[0].data<T>()[i], mean_parts[1].data<T>()[i]};
     });
 }
 
 static Tensor one_spread(const char* op, const Tensor& self, const Spread& s) {
     InKernel guard;
-    Tensor var, mean;
-    spread_into(op, self, s, var, mean);
+    Tensor var;
+    spread_into(op, self, s, var, nullptr);
     return var;
 }
 
@@ -186,7 +194,7 @@ static Pair both_raw(const char* op, const Tensor& self, const Spread& s) {
     InKernel guard;
     Tensor var, mean;
     check(is_inexact(self.dtype()), op, " only support floating point and complex dtypes");
-    spread_into(op, self, s, var, mean);
+    spread_into(op, self, s, var, &mean);
     return {var, mean};
 }
 struct VarMeanCorrection : Op<VarMeanCorrection> {

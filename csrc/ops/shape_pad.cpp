@@ -13,16 +13,24 @@
 
 namespace rl {
 
+enum class Padding { Constant, Reflect, Replicate, Circular };
+static Padding padding_of(const std::string& mode) {
+    constexpr std::string_view names[] = {"constant", "reflect", "replicate", "circular"};
+    for (int i = 0; i < 4; i++)
+        if (mode.size() == names[i].size() && mode[2] == names[i][2] && mode == names[i]) return Padding(i);
+    raise(Err::NotImplemented, "Unrecognised padding mode ", mode);
+}
+
 // Writes where the before + n + behind places of a padded dimension take their values from: the index in a dimension of size n,
 // or -1 for none. Circular padding repeats what cutting leaves.
-static void pad_places(int64_t* r, const std::string& mode, int64_t n, int64_t before, int64_t behind) {
+static void pad_places(int64_t* r, Padding mode, int64_t n, int64_t before, int64_t behind) {
     int64_t size = before + n + behind, first = std::max<int64_t>(-before, 0), left = n - first - std::max<int64_t>(-behind, 0);
     auto fill = [&](auto&& place) {
         for (int64_t i = 0; i < size; i++) r[i] = place(i - before);
     };
-    if (mode == "constant") fill([&](int64_t at) { return at < 0 || at >= n ? -1 : at; });
-    else if (mode == "reflect") fill([&](int64_t at) { return at < 0 ? -at : at >= n ? 2 * (n - 1) - at : at; });
-    else if (mode == "replicate") fill([&](int64_t at) { return std::clamp<int64_t>(at, 0, n - 1); });
+    if (mode == Padding::Constant) fill([&](int64_t at) { return at < 0 || at >= n ? -1 : at; });
+    else if (mode == Padding::Reflect) fill([&](int64_t at) { return at < 0 ? -at : at >= n ? 2 * (n - 1) - at : at; });
+    else if (mode == Padding::Replicate) fill([&](int64_t at) { return std::clamp<int64_t>(at, 0, n - 1); });
     else fill([&](int64_t at) { return first + ((at + before - std::max<int64_t>(before, 0)) % left + left) % left; });
 }
 
@@ -36,19 +44,23 @@ template <class T> static void pad_block(T* to, const T* from, int64_t rows, int
 }
 
 // Fills the contiguous r from the contiguous x by rows; value stands where a dimension has no place for an index.
-template <class T> static void pad_rows(const Tensor& r, const Tensor& x, const Dims& pad, const std::string& mode, const T& value) {
+template <class T> static void pad_rows(const Tensor& r, const Tensor& x, const Dims& pad, Padding mode, const T& value) {
     // The padded dimensions, and before them all others as one. A dimension's places begin at starts[d] of `places`.
     int64_t padded = int64_t(pad.size()) / 2, first = r.dim() - padded, ndim = padded + 1;
-    std::vector<int64_t> places(size_t(std::accumulate(r.sizes().begin() + first, r.sizes().end(), int64_t(0))));
+    size_t total = size_t(std::accumulate(r.sizes().begin() + first, r.sizes().end(), int64_t(0)));
+    int64_t few[64];
+    std::vector<int64_t> many(total > std::size(few) ? total : 0);
+    int64_t* places = many.empty() ? few : many.data();
     Dims sizes{product(Ints(r.sizes()).first(size_t(first)))}, strides{product(Ints(x.sizes()).subspan(size_t(first)))}, starts{0, 0};
     for (int64_t d = first; d < r.dim(); d++) {
         size_t k = size_t(2 * (r.dim() - 1 - d));
-        pad_places(places.data() + starts.back(), mode, x.sizes()[d], pad[k], pad[k + 1]);
+        pad_places(places + starts.back(), mode, x.sizes()[d], pad[k], pad[k + 1]);
         sizes.push_back(r.sizes()[d]), strides.push_back(x.strides()[d]), starts.push_back(starts.back() + r.sizes()[d]);
     }
     int64_t before = pad[0], n = x.sizes().back(), width = r.sizes().back();
-    const int64_t* last = places.data() + starts[size_t(ndim - 1)];
+    const int64_t* last = places + starts[size_t(ndim - 1)];
     int64_t head = std::clamp<int64_t>(before, 0, width), tail = std::clamp<int64_t>(before + n, head, width);
+    if (tail - head < 8) head = tail = width;  // a call would cost more
     T* out = reinterpret_cast<T*>(r.raw());
     const T* in = reinterpret_cast<const T*>(x.raw());
     cpu::parallel_for(r.numel() / width, grain_for(width), [&](int64_t a, int64_t b) {
@@ -67,7 +79,7 @@ template <class T> static void pad_rows(const Tensor& r, const Tensor& x, const 
             }
             // Rows that follow each other in x as they do here are written together.
             int64_t limit = outside ? 1 : std::min({b - row, sizes[inner] - index[inner], together});
-            const int64_t* at = inner ? places.data() + starts[inner] + index[inner] : nullptr;
+            const int64_t* at = inner ? places + starts[inner] + index[inner] : nullptr;
             for (run = 1; run < limit && (!at || at[run] == at[0] + run);) run++;
             if (outside) cpu::kernels().fill(out + row * width, &value, int(sizeof(T)), width);
             else pad_block(out + row * width, in + from, run, strides[inner], last, head, tail, width, value);
@@ -76,7 +88,7 @@ template <class T> static void pad_rows(const Tensor& r, const Tensor& x, const 
         }
     });
 }
-static void pad_into(const Tensor& r, const Tensor& x, const Dims& pad, const std::string& mode, const Scalar& value) {
+static void pad_into(const Tensor& r, const Tensor& x, const Dims& pad, Padding mode, const Scalar& value) {
     Tensor plain = contiguous(x);
     dispatch(r.dtype(), [&](auto tag) {
         using T = typename decltype(tag)::type;
@@ -103,7 +115,7 @@ struct ConstantPad : Op<ConstantPad> {
         // Row by row, each written once; many short rows are copied faster into a filled tensor.
         bool by_rows = r.numel() <= 4096 || r.sizes().back() >= 256;
         if (by_rows && !pad.empty() && self.numel() > 0 && self.is_contiguous() && r.is_contiguous()) {
-            pad_into(r, self, pad, "constant", value);
+            pad_into(r, self, pad, Padding::Constant, value);
             return r;
         }
         fill_raw(r, value);
@@ -134,23 +146,23 @@ struct ConstantPad : Op<ConstantPad> {
 };
 OP(ConstantPad);
 
-static Tensor pad_indices(const std::string& mode, int64_t n, int64_t before, int64_t behind) {
+static Tensor pad_indices(Padding mode, int64_t n, int64_t before, int64_t behind) {
     Tensor r = empty(Dims{before + n + behind}, DType::Int64);
     pad_places(r.data<int64_t>(), mode, n, before, behind);
     return r;
 }
 
-static void check_amount(const Tensor& t, const std::string& mode, int64_t d, int64_t before, int64_t behind, int64_t k) {
+static void check_amount(const Tensor& t, Padding mode, int64_t d, int64_t before, int64_t behind, int64_t k) {
     int64_t n = t.sizes()[d];
-    if (mode == "reflect") check(before < n && behind < n, "Argument #", 4 + 2 * k, ": Padding size should be less than the corresponding input dimension, but got: padding (", before, ", ", behind, ") at dimension ", d, " of input ", t.sizes());
-    if (mode == "circular") check(before <= n && behind <= n, "Padding value causes wrapping around more than once.");
-    check(before + n + behind >= (mode == "circular" ? 0 : 1), mode == "circular" ? "Negative padding value is resulting in an empty dimension" : "pad: the input is too small", " (padding (", before, ", ", behind, ") at dimension ", d, " of input ", t.sizes(), ")");
+    if (mode == Padding::Reflect) check(before < n && behind < n, "Argument #", 4 + 2 * k, ": Padding size should be less than the corresponding input dimension, but got: padding (", before, ", ", behind, ") at dimension ", d, " of input ", t.sizes());
+    if (mode == Padding::Circular) check(before <= n && behind <= n, "Padding value causes wrapping around more than once.");
+    check(before + n + behind >= (mode == Padding::Circular ? 0 : 1), mode == Padding::Circular ? "Negative padding value is resulting in an empty dimension" : "pad: the input is too small", " (padding (", before, ", ", behind, ") at dimension ", d, " of input ", t.sizes(), ")");
 }
-static void check_padding(const Tensor& self, const Dims& pad, const std::string& mode) {
+static void check_padding(const Tensor& self, const Dims& pad, Padding mode) {
     int64_t spatial = int64_t(pad.size()) / 2;
     check(spatial >= 1 && spatial <= 3 && (self.dim() == spatial + 1 || self.dim() == spatial + 2), Err::NotImplemented, "Padding size ", pad.size(), " is not supported for ", self.dim(), "D input tensor.");
     for (int64_t d = self.dim() == spatial + 1 ? 0 : 1; d < self.dim(); d++)
-        check(self.sizes()[d] != 0, "Expected ", spatial + 1, "D or ", spatial + 2, "D tensor with possibly 0 batch size and other non-zero dimensions for input, but got: ", self.sizes(), " (pad, mode ", mode, ")");
+        check(self.sizes()[d] != 0, "Expected ", spatial + 1, "D or ", spatial + 2, "D tensor with possibly 0 batch size and other non-zero dimensions for input, but got: ", self.sizes(), " (pad)");
     for (int64_t k = 0; k < spatial; k++) check_amount(self, mode, self.dim() - 1 - k, pad[2 * k], pad[2 * k + 1], k);
 }
 
@@ -160,16 +172,17 @@ struct PadEdge : Op<PadEdge> {
     DOC("The last dimensions padded with values of self.");
     FORMS(FUNCTION);
     using Saves = Save<In<0>>;
-    static Dims padded_sizes(const Tensor& self, const Dims& pad, const std::string& mode) {
-        check((mode == "reflect" || mode == "replicate") && pad.size() % 2 == 0, "_pad_edge: mode ", mode, ", padding ", pad);
+    static Dims padded_sizes(const Tensor& self, const Dims& pad, Padding mode) {
+        check((mode == Padding::Reflect || mode == Padding::Replicate) && pad.size() % 2 == 0, "_pad_edge: reflection and replication of an even number of sides, but got padding ", pad);
         check_padding(self, pad, mode);
         Dims sizes = self.sizes();
         for (size_t k = 0; k < pad.size() / 2; k++) sizes[self.dim() - 1 - int64_t(k)] += pad[2 * k] + pad[2 * k + 1];
         return sizes;
     }
     static Tensor forward(const Tensor& self, const Dims& pad, const std::string& mode) {
-        Tensor r = empty(padded_sizes(self, pad, mode), self.dtype(), self.device());
-        if (!r.is_meta() && r.numel()) pad_into(r, self, pad, mode, Scalar(0));
+        Padding kind = padding_of(mode);
+        Tensor r = empty(padded_sizes(self, pad, kind), self.dtype(), self.device());
+        if (!r.is_meta() && r.numel()) pad_into(r, self, pad, kind, Scalar(0));
         return r;
     }
     struct Backward : Op<Backward> {
@@ -177,7 +190,8 @@ struct PadEdge : Op<PadEdge> {
         DOC("Gradient of _pad_edge.");
         FORMS(FUNCTION);
         static Tensor forward(const Tensor& g, const Tensor& self, const Dims& pad, const std::string& mode) {
-            Dims expected = padded_sizes(self, pad, mode);
+            Padding kind = padding_of(mode);
+            Dims expected = padded_sizes(self, pad, kind);
             check(g.sizes() == expected, "_pad_edge_backward: a gradient of shape ", g.sizes(), " where ", expected, " is expected");
             NoGrad guard;
             Tensor r = g;
@@ -186,7 +200,7 @@ struct PadEdge : Op<PadEdge> {
                 if (!pad[2 * k] && !pad[2 * k + 1]) continue;
                 Dims sizes = r.sizes();
                 sizes[d] = self.sizes()[d];
-                r = index_add(zeros(sizes, r.dtype(), r.device()), d, pad_indices(mode, sizes[d], pad[2 * k], pad[2 * k + 1]), r);
+                r = index_add(zeros(sizes, r.dtype(), r.device()), d, pad_indices(kind, sizes[d], pad[2 * k], pad[2 * k + 1]), r);
             }
             return r.is(g) ? clone_raw(g) : r;
         }
@@ -210,14 +224,14 @@ struct PadMode : Composite<PadMode> {
     static Tensor forward(const Tensor& self, const Dims& pad, const std::string& mode, const OptFloat& value) {
         check(pad.size() % 2 == 0, "Padding length must be divisible by 2");
         check(int64_t(pad.size()) <= 2 * self.dim(), "Padding length should be less than or equal to two times the input dimension but got padding length ", pad.size(), " and input of dimension ", self.dim());
-        if (mode == "constant") return call<ConstantPad>(self, pad, Scalar(value.value_or(0)));
+        Padding kind = padding_of(mode);
+        if (kind == Padding::Constant) return call<ConstantPad>(self, pad, Scalar(value.value_or(0)));
         check(!value || *value == 0, "Padding mode \"", mode, "\" doesn't take in value argument");
-        check(mode == "reflect" || mode == "replicate" || mode == "circular", Err::NotImplemented, "Unrecognised padding mode ", mode);
-        if (mode != "circular") return call<PadEdge>(self, pad, mode);
-        check_padding(self, pad, mode);
+        if (kind != Padding::Circular) return call<PadEdge>(self, pad, mode);
+        check_padding(self, pad, kind);
         Tensor r = self;
         for (int64_t k = 0; k < int64_t(pad.size()) / 2; k++)
-            if (pad[2 * k] || pad[2 * k + 1]) r = index_select(r, r.dim() - 1 - k, pad_indices(mode, self.sizes()[r.dim() - 1 - k], pad[2 * k], pad[2 * k + 1]));
+            if (pad[2 * k] || pad[2 * k + 1]) r = index_select(r, r.dim() - 1 - k, pad_indices(kind, self.sizes()[r.dim() - 1 - k], pad[2 * k], pad[2 * k + 1]));
         return r.is(self) ? clone(self) : r;
     }
 };
