@@ -70,7 +70,24 @@ void copy_into(const OpInfo& op, const char* form, const Tensor& dst, const Tens
     if (!dst.is_meta()) copy_(dst, src);
 }
 
+// Not a part of State: what an operator inside a scope of its own has taken must stay taken behind it.
+static thread_local const Tensor* offered = nullptr;
+
+OutOffer::OutOffer(const Tensor* out) { offered = out; }
+OutOffer::~OutOffer() { offered = nullptr; }
+
+Tensor result(Ints sizes, DType dtype, Device device) {
+    const Tensor* out = std::exchange(offered, nullptr);
+    bool fits = out && (*out)->contiguous && !out->lazy() && !(*out)->wrapper && out->dtype() == dtype && out->device() == device && same(out->sizes(), sizes);
+    return fits ? alias(*out) : empty(sizes, dtype, device);
+}
+
 void write_out(const OpInfo& op, const Tensor& out, const Tensor& result, bool casts) {
+    if (result->storage.get() == out->storage.get() && out->storage) {
+        if (result->offset == out->offset && result.dtype() == out.dtype() && same(result.sizes(), out.sizes()) && same(result.strides(), out.strides()) && !out.lazy() && !result.lazy())
+            return out.bump_version();  // it is there already
+        return write_out(op, out, clone_raw(result), casts);
+    }
     check(out.device() == result.device(), "Expected out tensor to have device ", device_name(result.device()), ", but got ", device_name(out.device()), " instead (", op.name, ")");
     check(casts || out.dtype() == result.dtype(), "Expected out tensor to have dtype ", name(result.dtype()), ", but got ", name(out.dtype()), " instead (", op.name, ")");
     check(can_cast(result.dtype(), out.dtype()), "result type ", title(result.dtype()), " can't be cast to the desired output type ", title(out.dtype()), " (", op.name, ", out=)");

@@ -231,6 +231,22 @@ Tensor interpret_boxed(const OpInfo& op, PyObject** boxed, size_t n, bool inplac
 void copy_into(const OpInfo& op, const char* form, const Tensor& dst, const Tensor& src);  // in-place result: checks dtype and shape
 void write_out(const OpInfo& op, const Tensor& out, const Tensor& result, bool casts);  // out=: resizes, checks dtype
 Tensor clone_raw(const Tensor& t);
+// A tensor for the result of a forward, which writes all of it after its last look at the inputs' sizes: the one that out= names,
+// where that fits and shares no memory with an input, else a new one. So out= costs no copy.
+Tensor result(Ints sizes, DType dtype, Device device = Device::CPU);
+struct OutOffer {
+    explicit OutOffer(const Tensor* out);
+    ~OutOffer();
+    OutOffer(const OutOffer&) = delete;
+};
+inline bool shares_storage(const Tensor& out, const Tensor& t) { return t && t->storage.get() == out->storage.get(); }
+inline bool shares_storage(const Tensor& out, const Operand& a) { return a.tensor && shares_storage(out, *a.tensor); }
+inline bool shares_storage(const Tensor& out, const Tensors& ts) {
+    for (auto& t : ts)
+        if (shares_storage(out, t)) return true;
+    return false;
+}
+template <class T> inline bool shares_storage(const Tensor&, const T&) { return false; }
 
 
 template <class O, class F> struct Call;
@@ -351,7 +367,13 @@ struct Call<O, R (*)(A...)> {
                 return;
             }
         }
-        if constexpr (std::is_same_v<R, Tensor>) write_out(op, out, run(a...), O::kCastsOut);
+        if constexpr (std::is_same_v<R, Tensor>) {
+            bool free = !tls.modes && !(shares_storage(out, a) || ...);
+            write_out(op, out, [&] {
+                OutOffer offer(free ? &out : nullptr);
+                return run(a...);
+            }(), O::kCastsOut);
+        }
     }
     static void outs(PyObject* outs, A... a) {
         const OpInfo& op = *op_info<O>();
@@ -411,6 +433,7 @@ struct Call<O, R (*)(A...)> {
 };
 
 template <class O, class... A> decltype(auto) call(A&&... a) { return Call<O, decltype(&O::forward)>::run(std::forward<A>(a)...); }
+template <class O, class... A> void call_out(const Tensor& out, A&&... a) { Call<O, decltype(&O::forward)>::out(out, std::forward<A>(a)...); }
 template <class O, class... A> Tensor call_inplace(A&&... a) { return Call<O, decltype(&O::forward)>::inplace(std::forward<A>(a)...); }
 
 // ---- registration

@@ -30,9 +30,9 @@ static Tensor make_output(const Operand* in, int n, const Dims& sizes, DType dty
     for (int k = 0; k < n; k++) {
         if (!in[k].tensor || !(in[k].tensor->sizes() == sizes)) continue;
         const Tensor& t = *in[k].tensor;
-        return t.is_contiguous() || device == Device::Meta ? empty(sizes, dtype, device) : empty_preserved(t, dtype);
+        return t.is_contiguous() || device == Device::Meta ? result(sizes, dtype, device) : empty_preserved(t, dtype);
     }
-    return empty(sizes, dtype, device);
+    return result(sizes, dtype, device);
 }
 
 static Tensor check_output(const OpInfo& op, const Tensor& out, const Dims& sizes, DType result, bool inplace, bool exact) {

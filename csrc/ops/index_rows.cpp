@@ -16,7 +16,7 @@ struct IndexSelect : Op<IndexSelect> {
         check(self.dim() > 0 || index.numel() == 1, "index_select(): Index to scalar can have only 1 value, got ", index.numel(), " value(s)");
         Dims sizes = self.sizes();
         if (self.dim()) sizes[d] = index.numel();
-        Tensor r = empty(sizes, self.dtype(), self.device());
+        Tensor r = result(sizes, self.dtype(), self.device());
         if (r.is_meta()) return r;
         Tensor s = resolve(self);
         Tensor v = checked_indices(index, self.dim() ? self.sizes()[d] : 1, d, false, BadIndex::RangeInSelf);
@@ -38,7 +38,7 @@ struct Take : Op<Take> {
     static Tensor forward(const Tensor& self, const Tensor& index) {
         check(index.dtype() == DType::Int64, "take(): Expected a long tensor for index, but got ", title(index.dtype()));
         check(self.numel() > 0 || index.numel() == 0, Err::Index, "take(): tried to take from an empty tensor");
-        Tensor r = empty(index.sizes(), self.dtype(), self.device());
+        Tensor r = result(index.sizes(), self.dtype(), self.device());
         if (r.is_meta() || r.numel() == 0) return r;
         Tensor s = resolve(self);
         Tensor v = checked_indices(index, self.numel(), 0, true, BadIndex::Tried);

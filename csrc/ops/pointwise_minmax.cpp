@@ -116,6 +116,10 @@ struct ClampTensor : Composite<ClampTensor> {
         check(min || max, kNoBounds);
         return !max ? call<ClampMin>(self, min) : !min ? call<ClampMax>(self, max) : call<ClampBoth>(self, min, max);
     }
+    static void into(const Tensor& out, bool, const Tensor& self, const Tensor& min, const Tensor& max) {
+        check(min || max, kNoBounds);
+        !max ? call_out<ClampMin>(out, self, min) : !min ? call_out<ClampMax>(out, self, max) : call_out<ClampBoth>(out, self, min, max);
+    }
 };
 OP(ClampTensor);
 
@@ -125,6 +129,10 @@ struct ClampScalar : Composite<ClampScalar> {
     ALIASES("clip");
     FORMS(FUNCTION | METHOD | OUT);
     static Tensor forward(const Tensor& self, const OptScalar& min, const OptScalar& max) { return clamp(self, min, max); }
+    static void into(const Tensor& out, bool, const Tensor& self, const OptScalar& min, const OptScalar& max) {
+        check(min || max, kNoBounds);
+        !max ? call_out<ClampMin>(out, self, *min) : !min ? call_out<ClampMax>(out, self, *max) : call_out<ClampBoth>(out, self, *min, *max);
+    }
 };
 OP(ClampScalar);
 

@@ -27,7 +27,7 @@ template <class O, bool Upper> struct Triangle : Op<O> {
     static constexpr uint32_t kForms = FUNCTION | METHOD | INPLACE | OUT;
     static Tensor forward(const Tensor& self, int64_t diagonal) {
         check(self.dim() >= 2, op_info<O>()->name.c_str(), ": input tensor must have at least 2 dimensions");
-        Tensor r = empty(self.sizes(), self.dtype(), self.device());
+        Tensor r = result(self.sizes(), self.dtype(), self.device());
         if (!r.is_meta() && r.numel() > 0) triangles<Upper>(r, contiguous(self), diagonal);
         return r;
     }

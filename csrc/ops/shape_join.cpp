@@ -57,7 +57,7 @@ struct Cat : Op<Cat> {
     static Tensor make(const Tensors& ts, const Dims& sizes, Device device) {
         DType t = common_dtype(ts);
         size_t n = sizes.size();
-        if (n != 4 && n != 5) return empty(sizes, t, device);
+        if (n != 4 && n != 5) return result(sizes, t, device);
         MemoryFormat f = n == 4 ? MemoryFormat::ChannelsLast : MemoryFormat::ChannelsLast3d;
         for (auto& v : ts)
             if (v.dim() != int64_t(n) || v.is_contiguous() || !same(v.strides(), format_strides("cat", v.sizes(), f))) return empty(sizes, t, device);
@@ -157,7 +157,7 @@ struct Stack : Op<Stack> {
         if (plain) {
             Dims sizes = ts[0].sizes();
             sizes.insert(size_t(d), int64_t(ts.size()));
-            Tensor r = empty(sizes, ts[0].dtype());
+            Tensor r = result(sizes, ts[0].dtype());
             Cat::fill_rows(r.raw(), ts, product(Ints(sizes).first(size_t(d))), itemsize(r.dtype()));
             return r;
         }
