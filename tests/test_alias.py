@@ -78,6 +78,25 @@ def test_names_are_the_same_objects():
     )
 
 
+def test_dotted_imports_of_programs():
+    """Modules that programs import by name, flags of back ends among them, which have no file of their own."""
+    run(code="""
+        import rushlight.torch; rushlight.torch.install()
+        import importlib, sys
+        names = "backends.cudnn backends.mps backends.mkldnn backends.cuda backends.openmp cuda cuda.amp amp utils.data utils.data.distributed " \
+            "utils.data.dataloader utils.checkpoint utils.model_zoo utils.dlpack utils.hooks nn.functional nn.init nn.utils nn.utils.rnn " \
+            "nn.utils.parametrizations nn.modules.utils nn.modules.conv nn.parameter nn.parallel optim.lr_scheduler optim.optimizer optim.swa_utils " \
+            "autograd.function autograd.functional autograd.profiler multiprocessing distributed distributions.kl fft linalg special hub jit func " \
+            "masked sparse storage serialization profiler random version testing types nn.attention utils._pytree"
+        for name in names.split():
+            module = importlib.import_module("torch." + name)
+            assert sys.modules["torch." + name] is module and module.__name__.endswith(name), name
+        import torch, torch.backends.cudnn as cudnn
+        cudnn.benchmark = True
+        assert torch.backends.cudnn is cudnn and torch.backends.cudnn.benchmark is True
+    """)
+
+
 def test_pickles_name_torch():
     run(
         code="""

@@ -1,5 +1,6 @@
 """Flags of PyTorch's back ends. They can be set and read; what they steer is not part of Rushlight."""
 
+import importlib.machinery
 import sys
 import types
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ class _Backend(types.ModuleType):
         self.__dict__.update(flags)
         self.__dict__.update(functions)
         self._names = tuple(flags)
+        self.__spec__ = importlib.machinery.ModuleSpec(self.__name__, None)  # `import torch.backends.cudnn` asks for it
         self.is_available = lambda: available
         sys.modules[self.__name__] = self
 
