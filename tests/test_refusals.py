@@ -51,3 +51,11 @@ def test_running_sums_and_products_are_computed_in_the_dtype_of_out() -> None:
     assert torch.cumprod(values, 0, out=out).tolist() == [1, 2, 6]
     assert torch.cumsum(values, 0, out=out).tolist() == [1, 3, 6]
     assert torch.cumsum(whole, 0, out=torch.empty(3)).tolist() == [1.0, 3.0, 6.0]
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect", "replicate", "circular"])
+def test_padding_beyond_what_a_size_can_be(mode):
+    most = 2**63 - 1
+    for pad in ([most, most], [most, -most], [-most - 1, most], [3, most], [2**62, 2**62], [-most - 1, -most - 1]):
+        with pytest.raises(RuntimeError, match="[Pp]ad"):
+            torch.nn.functional.pad(torch.ones(1, 5, 5), pad, mode=mode)

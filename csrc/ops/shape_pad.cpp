@@ -21,6 +21,12 @@ static Padding padding_of(const std::string& mode) {
     raise(Err::NotImplemented, "Unrecognised padding mode ", mode);
 }
 
+static int64_t padded_size(int64_t n, int64_t before, int64_t behind) {
+    constexpr int64_t most = int64_t(1) << 60;  // so that sums of places do not overflow
+    check(before >= -most && before <= most && behind >= -most && behind <= most && n <= most, "pad: padding ", before, " and ", behind, " of a dimension of size ", n, " is beyond what a tensor can have");
+    return n + before + behind;
+}
+
 // Writes where the before + n + behind places of a padded dimension take their values from: the index in a dimension of size n,
 // or -1 for none. Circular padding repeats what cutting leaves.
 static void pad_places(int64_t* r, Padding mode, int64_t n, int64_t before, int64_t behind) {
@@ -107,7 +113,7 @@ struct ConstantPad : Op<ConstantPad> {
         Dims sizes = self.sizes();
         for (size_t k = 0; k < pad.size() / 2; k++) {
             int64_t d = self.dim() - 1 - int64_t(k);
-            sizes[d] += pad[2 * k] + pad[2 * k + 1];
+            sizes[d] = padded_size(sizes[d], pad[2 * k], pad[2 * k + 1]);
             check(sizes[d] >= 0, "The input size ", self.sizes()[d], ", plus negative padding ", pad[2 * k], " and ", pad[2 * k + 1], " resulted in a negative output size, which is invalid. Check dimension ", d, " of your input.");
         }
         Tensor r = make(self, sizes);
@@ -156,7 +162,7 @@ static void check_amount(const Tensor& t, Padding mode, int64_t d, int64_t befor
     int64_t n = t.sizes()[d];
     if (mode == Padding::Reflect) check(before < n && behind < n, "Argument #", 4 + 2 * k, ": Padding size should be less than the corresponding input dimension, but got: padding (", before, ", ", behind, ") at dimension ", d, " of input ", t.sizes());
     if (mode == Padding::Circular) check(before <= n && behind <= n, "Padding value causes wrapping around more than once.");
-    check(before + n + behind >= (mode == Padding::Circular ? 0 : 1), mode == Padding::Circular ? "Negative padding value is resulting in an empty dimension" : "pad: the input is too small", " (padding (", before, ", ", behind, ") at dimension ", d, " of input ", t.sizes(), ")");
+    check(padded_size(n, before, behind) >= (mode == Padding::Circular ? 0 : 1), mode == Padding::Circular ? "Negative padding value is resulting in an empty dimension" : "pad: the input is too small", " (padding (", before, ", ", behind, ") at dimension ", d, " of input ", t.sizes(), ")");
 }
 static void check_padding(const Tensor& self, const Dims& pad, Padding mode) {
     int64_t spatial = int64_t(pad.size()) / 2;
@@ -176,7 +182,7 @@ struct PadEdge : Op<PadEdge> {
         check((mode == Padding::Reflect || mode == Padding::Replicate) && pad.size() % 2 == 0, "_pad_edge: reflection and replication of an even number of sides, but got padding ", pad);
         check_padding(self, pad, mode);
         Dims sizes = self.sizes();
-        for (size_t k = 0; k < pad.size() / 2; k++) sizes[self.dim() - 1 - int64_t(k)] += pad[2 * k] + pad[2 * k + 1];
+        for (size_t k = 0; k < pad.size() / 2; k++) sizes[self.dim() - 1 - int64_t(k)] += pad[2 * k] + pad[2 * k + 1];  // checked above
         return sizes;
     }
     static Tensor forward(const Tensor& self, const Dims& pad, const std::string& mode) {
