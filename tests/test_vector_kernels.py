@@ -237,3 +237,31 @@ def test_nll_loss_in_one_pass_is_its_definition() -> None:
     assert torch.nn.functional.nll_loss(torch.from_numpy(x[0]), torch.tensor(2), reduction="sum").item() == -x[0, 2]
     with pytest.raises(IndexError):
         torch.nn.functional.nll_loss(torch.from_numpy(x), torch.full((9,), 5))
+
+
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+@pytest.mark.parametrize("align", [False, True])
+def test_sampling_of_floats_is_that_of_doubles(mode, padding, align):
+    """Floats go by vectors, doubles one by one; points are such that both find the same pixels."""
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, 9, 5)
+    grid = torch.randint(-24, 25, (2, 11, 13, 2)) / 16.0
+    odd = torch.tensor([float("nan"), float("inf"), -float("inf"), 1e12, -1e12, 1e9, 3e37])
+    grid[0, 0, :7, 0], grid[1, 2, :7, 1], grid[1, 3, :7] = odd, odd, odd[:, None]
+
+    def run(dtype):
+        a, at = x.to(dtype).clone().requires_grad_(), grid.to(dtype).clone().requires_grad_()
+        r = torch.nn.functional.grid_sample(a, at, mode=mode, padding_mode=padding, align_corners=align)
+        r.nan_to_num(0.0, 0.0, 0.0).sum().backward()
+        return r, a.grad, at.grad
+
+    usual = torch.isfinite(grid).all(-1) & (grid.abs() < 100).all(-1)
+    for mine, wide in zip(run(torch.float32), run(torch.float64), strict=True):
+        wide = wide.float()
+        if padding == "reflection":  # of what is far away the doubles keep more digits
+            if mine.shape == x.shape:
+                continue
+            keep = usual[:, None].expand_as(mine) if mine.dim() == 4 and mine.shape[1] == 3 else usual[..., None].expand_as(mine)
+            mine, wide = mine[keep], wide[keep]
+        torch.testing.assert_close(mine, wide, rtol=2e-5, atol=2e-4, equal_nan=True)

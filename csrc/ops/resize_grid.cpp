@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cpu/clones.h"
 #include "cpu/parallel.h"
 #include "ops/conv.h"
 #include "ops/recompute.h"
@@ -129,48 +130,145 @@ Sampling sampling(const Dims& input, const Dims& grid, int64_t mode, int64_t pad
     return s;
 }
 
-template <class T, class G> Axis<T> widened(const Axis<G>& a) {
-    if constexpr (std::is_same_v<T, G>) return a;
-    else {
-        Axis<T> r;
-        r.n = a.n, r.scale = T(a.scale);
-        for (int k = 0; k < a.n; k++) r.index[k] = a.index[k], r.weight[k] = T(a.weight[k]), r.slope[k] = T(a.slope[k]);
-        return r;
-    }
-}
-template <class T, class G> void axes_of(const Sampling& s, const G* g, Axis<T>* a) {
-    for (int i = 0; i < 3; i++) {
-        if (i < 3 - s.dims) a[i] = {1, {0, 0, 0, 0}, {1, 0, 0, 0}, {0, 0, 0, 0}, 0};
-        else a[i] = widened<T>(axis(g[2 - i], s.size[i], s.mode, s.padding, s.align));  // the grid holds x, y, z
-    }
-}
-// The inputs of up to kPoints samples, tap by tap: which pixel, or -1 outside, its weight, and the weight's derivatives by the
-// coordinates. Worked out once for all channels, which are then gone through plane by plane.
+// Up to kPoints samples, tap by tap. Of one dimension: the index, or -1 outside, its weight, and the weight's derivative by the
+// coordinate in [-1, 1].
 constexpr int kPoints = 64, kTaps = 16;
-template <class T> struct Taps {
-    int count = 0;
-    int64_t pixel[kPoints][kTaps];
-    T weight[kPoints][kTaps], slope[kPoints][kTaps][3];
-
-    template <class G> void find(const Sampling& s, const G* grid, int n, bool slopes) {
-        for (int p = 0; p < n; p++) {
-            Axis<T> a[3];
-            axes_of<T>(s, grid + p * s.dims, a);
-            count = 0;
-            for (int i = 0; i < a[0].n; i++)
-                for (int j = 0; j < a[1].n; j++)
-                    for (int k = 0; k < a[2].n; k++, count++) {
-                        bool inside = a[0].index[i] >= 0 && a[1].index[j] >= 0 && a[2].index[k] >= 0;
-                        pixel[p][count] = inside ? (a[0].index[i] * s.size[1] + a[1].index[j]) * s.size[2] + a[2].index[k] : -1;
-                        weight[p][count] = a[0].weight[i] * a[1].weight[j] * a[2].weight[k];
-                        if (!slopes) continue;
-                        slope[p][count][0] = a[0].slope[i] * a[1].weight[j] * a[2].weight[k] * a[0].scale;
-                        slope[p][count][1] = a[0].weight[i] * a[1].slope[j] * a[2].weight[k] * a[1].scale;
-                        slope[p][count][2] = a[0].weight[i] * a[1].weight[j] * a[2].slope[k] * a[2].scale;
-                    }
-        }
-    }
+template <class T, class I> struct AxisTaps {
+    int n = 1;
+    I index[4][kPoints];
+    T weight[4][kPoints], slope[4][kPoints];
 };
+// Of the image: the pixel, or -1 outside, its weight, and the weight's derivatives by the coordinates. Worked out once for all
+// channels, which are then gone through plane by plane.
+template <class T, class I> struct Taps {
+    int count = 0;
+    I pixel[kTaps][kPoints];
+    T weight[kTaps][kPoints], slope[3][kTaps][kPoints];
+};
+
+// One dimension of n points, whose coordinates lie `step` apart.
+template <class T, class I, class G> void fill_axis(const G* g, int64_t step, int n, int64_t size, const Sampling& s, AxisTaps<T, I>& out) {
+    for (int p = 0; p < n; p++) {
+        Axis<G> a = axis(g[p * step], size, s.mode, s.padding, s.align);
+        out.n = a.n;
+        for (int k = 0; k < a.n; k++) out.index[k][p] = I(a.index[k]), out.weight[k][p] = T(a.weight[k]), out.slope[k][p] = T(a.slope[k]) * T(a.scale);
+    }
+}
+// The same of floats where the coordinate is not reflected: in loops that become vectors.
+constexpr int64_t kPlainSize = 1 << 22;  // floats below it are rounded by an addition
+RL_CLONES void fill_axis_plainly(const float* g, int64_t step, int n, int64_t length, const Sampling& s, bool slopes, AxisTaps<float, int32_t>& out) {
+    const int32_t size = int32_t(length);
+    const bool border = s.padding == kBorder, cubic = s.mode == kBicubic;
+    const float last = float(size - 1), by_pixel = s.align ? last / 2 : float(size) / 2;
+    float x[kPoints], part[kPoints], scale[kPoints];
+    int32_t base[kPoints];
+    if (step == 2)
+        for (int p = 0; p < n; p++) x[p] = g[2 * p];
+    else
+        for (int p = 0; p < n; p++) x[p] = g[p * step];
+    const bool align = s.align;
+    for (int p = 0; p < n; p++) x[p] = align ? (x[p] + 1) / 2 * last : ((x[p] + 1) * float(size) - 1) / 2, scale[p] = by_pixel;
+    if (border && !cubic)
+        for (int p = 0; p < n; p++) {
+            const bool low = !(x[p] > 0), high = x[p] >= last;
+            scale[p] = (low | high) ? 0.0f : by_pixel;
+            x[p] = low ? 0.0f : high ? last : x[p];
+        }
+    if (s.mode == kNearest) {
+        out.n = 1;
+        for (int p = 0; p < n; p++) {
+            const float at = std::abs(x[p]) < float(kPlainSize) ? x[p] : -100.0f;
+            const int32_t i = int32_t((at + 12582912.0f) - 12582912.0f);  // 1.5 * 2^23: the nearest, of two the even one
+            out.index[0][p] = i >= 0 && i < size ? i : -1, out.weight[0][p] = 1, out.slope[0][p] = 0;
+        }
+        return;
+    }
+    for (int p = 0; p < n; p++) {
+        const bool near = std::abs(x[p]) < 1e9f;
+        const int32_t cut = int32_t(near ? x[p] : 0.0f);
+        const int32_t below = cut - (float(cut) > x[p]);
+        base[p] = near ? below : x[p] > 0 ? 1000000000 : -100;
+        part[p] = near ? x[p] - float(below) : x[p] - x[p];  // 0 of what is so large, NaN of NaN and infinities
+    }
+    out.n = cubic ? 4 : 2;
+    const int32_t before = cubic ? 1 : 0;
+    for (int k = 0; k < out.n; k++)
+        for (int p = 0; p < n; p++) {
+            const int32_t i = base[p] - before + k;
+            out.index[k][p] = border && cubic ? (i < 0 ? 0 : i < size ? i : size - 1) : (i >= 0) & (i < size) ? i : -1;
+        }
+    if (cubic)
+        for (int p = 0; p < n; p++) {
+            float w[4], d[4];
+            cubic_weights(part[p], w, d);
+            out.weight[0][p] = w[0], out.weight[1][p] = w[1], out.weight[2][p] = w[2], out.weight[3][p] = w[3];
+            out.slope[0][p] = d[0] * scale[p], out.slope[1][p] = d[1] * scale[p], out.slope[2][p] = d[2] * scale[p], out.slope[3][p] = d[3] * scale[p];
+        }
+    else
+        for (int p = 0; p < n; p++) out.weight[0][p] = 1 - part[p], out.weight[1][p] = part[p];
+    if (!cubic && slopes)
+        for (int p = 0; p < n; p++) out.slope[0][p] = -scale[p], out.slope[1][p] = scale[p];
+}
+
+template <class T, class I> [[gnu::always_inline]] inline void combine_axes(const AxisTaps<T, I>* a, const int64_t* size, int n, bool slopes, Taps<T, I>& out) {
+    int t = 0;
+    for (int i = 0; i < a[0].n; i++)
+        for (int j = 0; j < a[1].n; j++)
+            for (int k = 0; k < a[2].n; k++, t++) {
+                const I height = I(size[1]), width = I(size[2]);
+                for (int p = 0; p < n; p++) {
+                    const I z = a[0].index[i][p], y = a[1].index[j][p], x = a[2].index[k][p];
+                    const I at = (z * height + y) * width + x;
+                    out.pixel[t][p] = (z | y | x) < 0 ? I(-1) : at;
+                    out.weight[t][p] = a[0].weight[i][p] * a[1].weight[j][p] * a[2].weight[k][p];
+                }
+                for (int p = 0; slopes && p < n; p++) {
+                    const T wz = a[0].weight[i][p], wy = a[1].weight[j][p], wx = a[2].weight[k][p];
+                    out.slope[0][t][p] = a[0].slope[i][p] * wy * wx;
+                    out.slope[1][t][p] = wz * a[1].slope[j][p] * wx;
+                    out.slope[2][t][p] = wz * wy * a[2].slope[k][p];
+                }
+            }
+    out.count = t;
+}
+// Means of a plane's pixels, and the products of v with them.
+template <class T, class I> [[gnu::always_inline]] inline void sum_taps(const Taps<T, I>& taps, const T* from, int n, T* y) {
+    T sum[kPoints] = {};
+    for (int t = 0; t < taps.count; t++)
+        for (int p = 0; p < n; p++) {
+            const I i = taps.pixel[t][p];
+            const T v = from[i < 0 ? 0 : i];
+            sum[p] += i < 0 ? T(0) : taps.weight[t][p] * v;
+        }
+    for (int p = 0; p < n; p++) y[p] = sum[p];
+}
+template <class T, class I> [[gnu::always_inline]] inline void add_products(const Taps<T, I>& taps, const T* from, int n, const T* v, T (*dots)[kPoints]) {
+    for (int t = 0; t < taps.count; t++)
+        for (int p = 0; p < n; p++) {
+            const I i = taps.pixel[t][p];
+            const T x = from[i < 0 ? 0 : i];
+            dots[t][p] += i < 0 ? T(0) : v[p] * x;
+        }
+}
+using FloatTaps = Taps<float, int32_t>;
+RL_CLONES void combine(const AxisTaps<float, int32_t>* a, const int64_t* size, int n, bool slopes, FloatTaps& out) { combine_axes(a, size, n, slopes, out); }
+RL_CLONES void sample_plane(const FloatTaps& taps, const float* from, int n, float* y) { sum_taps(taps, from, n, y); }
+RL_CLONES void multiply_plane(const FloatTaps& taps, const float* from, int n, const float* v, float (*dots)[kPoints]) { add_products(taps, from, n, v, dots); }
+template <class T, class I> void combine(const AxisTaps<T, I>* a, const int64_t* size, int n, bool slopes, Taps<T, I>& out) { combine_axes(a, size, n, slopes, out); }
+template <class T, class I> void sample_plane(const Taps<T, I>& taps, const T* from, int n, T* y) { sum_taps(taps, from, n, y); }
+template <class T, class I> void multiply_plane(const Taps<T, I>& taps, const T* from, int n, const T* v, T (*dots)[kPoints]) { add_products(taps, from, n, v, dots); }
+
+template <class T, class I, class G> void find_taps(const Sampling& s, const G* grid, int n, bool slopes, Taps<T, I>& taps) {
+    AxisTaps<T, I> a[3];
+    for (int i = 0; i < 3; i++) {
+        const G* g = grid + 2 - i;  // the grid holds x, y, z
+        if (i < 3 - s.dims) std::fill_n(a[i].index[0], n, I(0)), std::fill_n(a[i].weight[0], n, T(1)), std::fill_n(a[i].slope[0], n, T(0));
+        else if constexpr (std::is_same_v<G, float> && std::is_same_v<I, int32_t>)
+            s.padding == kReflection || s.size[i] >= kPlainSize ? fill_axis(g, s.dims, n, s.size[i], s, a[i]) : fill_axis_plainly(g, s.dims, n, s.size[i], s, slopes, a[i]);
+        else fill_axis(g, s.dims, n, s.size[i], s, a[i]);
+    }
+    combine(a, s.size, n, slopes, taps);
+}
 // f(image, first point, points) for blocks of an image's points, image after image.
 template <class F> void each_block(const Sampling& s, int64_t begin, int64_t end, F f) {
     for (int64_t p = begin; p < end;) {
@@ -180,50 +278,38 @@ template <class F> void each_block(const Sampling& s, int64_t begin, int64_t end
     }
 }
 
-template <class T, class G> void sample(const Sampling& s, const T* x, const G* grid, T* y) {
+template <class I, class T, class G> void sample(const Sampling& s, const T* x, const G* grid, T* y) {
     cpu::parallel_for(s.n * s.points, grain_for(8 * s.channels), [&](int64_t begin, int64_t end) {
-        Taps<T> taps;
+        Taps<T, I> taps;
         each_block(s, begin, end, [&](int64_t image, int64_t first, int n) {
-            taps.find(s, grid + (image * s.points + first) * s.dims, n, false);
-            for (int64_t c = image * s.channels; c < (image + 1) * s.channels; c++) {
-                const T* from = x + c * s.area();
-                for (int p = 0; p < n; p++) {
-                    T sum = 0;
-                    for (int t = 0; t < taps.count; t++)
-                        if (taps.pixel[p][t] >= 0) sum += taps.weight[p][t] * from[taps.pixel[p][t]];
-                    y[c * s.points + first + p] = sum;
-                }
-            }
+            find_taps(s, grid + (image * s.points + first) * s.dims, n, false, taps);
+            for (int64_t c = image * s.channels; c < (image + 1) * s.channels; c++) sample_plane(taps, x + c * s.area(), n, y + c * s.points + first);
         });
     });
 }
 // Adds to gx (may be null) and writes gg.
-template <class T, class G> void sample_backward(const Sampling& s, const T* g, const T* x, const G* grid, T* gx, T* gg) {
+template <class I, class T, class G> void sample_backward(const Sampling& s, const T* g, const T* x, const G* grid, T* gx, T* gg) {
     cpu::parallel_for(s.n, s.n * s.points * s.channels < kGrain / 8 ? s.n + 1 : 2, [&](int64_t begin, int64_t end) {
-        Taps<T> taps;
-        T dots[kPoints][kTaps];
+        Taps<T, I> taps;
+        T dots[kTaps][kPoints];
         each_block(s, begin * s.points, end * s.points, [&](int64_t image, int64_t first, int n) {
-            taps.find(s, grid + (image * s.points + first) * s.dims, n, true);
-            for (int p = 0; p < n; p++) std::fill_n(dots[p], taps.count, T(0));
+            find_taps(s, grid + (image * s.points + first) * s.dims, n, true, taps);
+            for (int t = 0; t < taps.count; t++) std::fill_n(dots[t], n, T(0));
             for (int64_t c = image * s.channels; c < (image + 1) * s.channels; c++) {
-                const T* from = x + c * s.area();
+                const T* v = g + c * s.points + first;
+                multiply_plane(taps, x + c * s.area(), n, v, dots);
                 T* to = gx ? gx + c * s.area() : nullptr;
+                for (int t = 0; to && t < taps.count; t++)
+                    for (int p = 0; p < n; p++)
+                        if (I at = taps.pixel[t][p]; at >= 0) to[at] += taps.weight[t][p] * v[p];
+            }
+            for (int64_t i = 0; i < s.dims; i++)
                 for (int p = 0; p < n; p++) {
-                    T v = g[c * s.points + first + p];
-                    for (int t = 0; t < taps.count; t++) {
-                        int64_t at = taps.pixel[p][t];
-                        if (at < 0) continue;
-                        if (to) to[at] += taps.weight[p][t] * v;
-                        dots[p][t] += v * from[at];
-                    }
+                    T d = 0;
+                    for (int t = 0; t < taps.count; t++)
+                        if (taps.pixel[t][p] >= 0) d += dots[t][p] * taps.slope[2 - i][t][p];
+                    gg[(image * s.points + first + p) * s.dims + i] = d;
                 }
-            }
-            for (int p = 0; p < n; p++) {
-                T d[3] = {};
-                for (int t = 0; t < taps.count; t++)
-                    for (int i = 0; i < 3; i++) d[i] += dots[p][t] * taps.slope[p][t][i];
-                for (int64_t i = 0; i < s.dims; i++) gg[(image * s.points + first + p) * s.dims + i] = d[2 - i];
-            }
         });
     });
 }
@@ -335,7 +421,8 @@ struct GridSamplerBackward : Op<GridSamplerBackward> {
         Sampling s = sampling(input.sizes(), grid.sizes(), mode, padding, align);
         dispatch_points(grid.dtype(), [&](auto tag, auto point) {
             using T = typename decltype(tag)::type;
-            sample_backward(s, y.data<T>(), x.data<T>(), at.data<typename decltype(point)::type>(), gx ? gx.data<T>() : nullptr, gg.data<T>());
+            auto run = [&](auto index) { sample_backward<decltype(index)>(s, y.data<T>(), x.data<T>(), at.data<typename decltype(point)::type>(), gx ? gx.data<T>() : nullptr, gg.data<T>()); };
+            s.area() < INT32_MAX ? run(int32_t()) : run(int64_t());
         });
         return {gx ? cast_raw(gx, g.dtype()) : gx, cast_raw(gg, g.dtype())};
     }
@@ -354,7 +441,8 @@ struct GridSampler : Op<GridSampler> {
         Sampling s = sampling(input.sizes(), grid.sizes(), mode, padding, align);
         dispatch_points(grid.dtype(), [&](auto tag, auto point) {
             using T = typename decltype(tag)::type;
-            sample(s, x.data<T>(), at.data<typename decltype(point)::type>(), r.data<T>());
+            auto run = [&](auto index) { sample<decltype(index)>(s, x.data<T>(), at.data<typename decltype(point)::type>(), r.data<T>()); };
+            s.area() < INT32_MAX ? run(int32_t()) : run(int64_t());
         });
         return cast_raw(r, input.dtype());
     }
