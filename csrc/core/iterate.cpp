@@ -515,7 +515,7 @@ static bool copy_planes(const Geometry& g, char* d, const char* s, int64_t size)
     size_t last = g.sizes.size() - 1;
     if (last == 0 || g.strides[0][last] != 1) return false;
     int64_t n = g.sizes[last], rows = product(Ints(g.sizes).first(last)), step = g.strides[1][last], to_next = g.strides[0][last - 1], from_next = g.strides[1][last - 1];
-    bool far = step == 1 && n * size >= 2048 && rows * n * size > (2 << 20);  // see cpu::row_copy
+    bool far = step == 1 && from_next != 0 && n * size >= 2048 && rows * n * size > (2 << 20);  // see cpu::row_copy; a row that is repeated is at hand
     cpu::parallel_for(rows, grain_for(n), [&](int64_t a, int64_t b) {
         Cursor c(g, a * n);
         for (int64_t m; a < b; a += m, c.advance_rows(m)) {
