@@ -89,9 +89,9 @@ col2im: x(1, 4, (s - 1) * (s - 1)), [s, s], 2, 1, 0, 1
 nn::unfold: x(1, 2, s, s), 2
 nn::fold: x(1, 4, (s - 1) * (s - 1)), [s, s], 2
 histc: x(r, c), 4, 0, 4
-histogramdd.int_bins: x(r, 2), 3
-histogramdd: x(r, 2), [2, 3]
-histogramdd.TensorList_bins: x(r, 2), [edges(4), edges(3)]
+histogramdd.int_bins: x(r * c, 2), 3
+histogramdd: x(r * c, 2), [2, 3]
+histogramdd.TensorList_bins: x(r * c, 2), [edges(4), edges(3)]
 histogram.bins_tensor: x(r, c), edges(4)
 histogram.bin_ct: x(r, c), 4
 bincount: i(n, r * c)
@@ -139,7 +139,7 @@ matrix_rank: x(n, 2), 1e-6
 matrix_power: x(n, n), 3
 tensorinv: square(4, 4).reshape(4, 2, 2), ind=1
 tensorsolve: square(4, 4).reshape(2, 2, 4), x(2, 2)
-cross: x(4, 3), x(4, 3), dim=1
+cross: x(r, c, 3), x(r, c, 3), dim=2
 vander: x(c)
 _linalg_triangular: square(n, n).triu(), x(n, 2), True, False
 solve_triangular: square(n, n), x(n, 2), upper=True
@@ -212,12 +212,12 @@ _band_backward: x(r, c), x(r, c), -1, 1, 1
 _hardtanh: x(r, c), -1, 1
 _shrink_backward: x(r, c), x(r, c), 0.5
 prelu: x(r, c), x(c)
-glu: x(4, c), 0
+glu: x(2 * r, c), 0
 polynomial: x(r, c), 3
 complex: x(r, c), x(r, c)
 polar: x(r, c), x(r, c)
-view_as_complex: x(r, 2)
-view_as_complex_copy: x(r, 2)
+view_as_complex: x(r, c, 2)
+view_as_complex_copy: x(r, c, 2)
 sigmoid_backward: x(r, c), u(r, c)
 tanh_backward: x(r, c), u(r, c)
 xlogy: x(r, c), p(r, c)
@@ -319,6 +319,7 @@ split_copy: x(r, c), 1
 split_with_sizes_copy: x(r, c), [1, r - 1]
 count_nonzero.dim_IntList: x(r, c), [0]
 diagflat: x(r)
+diag_embed: x(2, c)
 diagonal_backward: x(r), [r, c], 0, 0, 1
 select_scatter: x(r, c), x(c), 0, 1
 diagonal_scatter: x(r, c), x(r)
@@ -337,7 +338,7 @@ repeat_interleave.self_Tensor: x(r, c), i(3, r), 0
 repeat_interleave.self_int: x(r, c), 2
 repeat_interleave.Tensor: i(3, r)
 roll: x(r, c), 1
-one_hot: i(4, c)
+one_hot: i(4, r, c)
 split.Tensor: x(r, c), 1
 split.sizes: x(r, c), [1, r - 1]
 split.function: x(r, c), 1
@@ -423,8 +424,8 @@ def name_of(op: dict) -> str:
 class Maker:
     """The functions that the table calls."""
 
-    def __init__(self, torch: Any, name: str, dtype: Any, seed: int, large: bool) -> None:
-        self.torch, self.dtype, self.sizes = torch, dtype, LARGE if large else SMALL
+    def __init__(self, torch: Any, name: str, dtype: Any, seed: int, sizes: dict[str, int]) -> None:
+        self.torch, self.dtype, self.sizes = torch, dtype, sizes
         self.random = torch.Generator().manual_seed(seed)
         self.low, self.high = -2.0, 2.0
         short = re.split(r"::", name.split(".")[0])[-1]
@@ -541,8 +542,10 @@ def default_dtype(torch: Any, op: dict) -> Any:
     return torch.complex128 if COMPLEX.match(op["name"]) else torch.float64
 
 
-def arguments(torch: Any, op: dict, dtype: Any = None, seed: int = 0, large: bool = False) -> tuple[tuple, dict]:
+def arguments(
+    torch: Any, op: dict, dtype: Any = None, seed: int = 0, sizes: dict[str, int] = SMALL
+) -> tuple[tuple, dict]:
     """Arguments of a valid call of an operator of the registry. Raises KeyError where there is no way to make them."""
-    maker = Maker(torch, name_of(op), dtype or default_dtype(torch, op), seed, large)
+    maker = Maker(torch, name_of(op), dtype or default_dtype(torch, op), seed, sizes)
     text = text_of(op)
     return maker.evaluate(text) if text is not None else maker.generated(op)

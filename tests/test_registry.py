@@ -124,7 +124,7 @@ def on_meta(t):
 
 @of(lambda op: op["name"] != "cpu")
 def test_meta_gives_the_shape_strides_and_dtype_and_touches_no_memory(op):
-    args, kwargs = samples.arguments(torch, op, large=True)
+    args, kwargs = samples.arguments(torch, op, sizes=samples.LARGE)
     expected = called(function(op), *copied(args, kwargs))
     args, kwargs = each_tensor(on_meta, args), each_tensor(on_meta, kwargs)
     if op["category"] == "Factory" or samples.name_of(op) == "to.device":
@@ -232,7 +232,7 @@ def test_out_that_overlaps_an_input_in_part_is_refused(op):
 @of(lambda op: not is_uninitialised(op))
 def test_one_and_two_threads_give_the_same_bits(op):
     dtype = torch.float32 if samples.default_dtype(torch, op) is torch.float64 else None
-    args, kwargs = samples.arguments(torch, op, dtype, large=True)
+    args, kwargs = samples.arguments(torch, op, dtype, sizes=samples.LARGE)
     threads, results = torch.get_num_threads(), []
     try:
         for n in (1, 2):
