@@ -10,6 +10,7 @@
 #include "cpu/buffer.h"
 #include "cpu/clones.h"
 #include "cpu/parallel.h"
+#include "cpu/pool_rows.h"
 
 namespace rl::cpu {
 namespace {
@@ -138,10 +139,10 @@ void max_planar(const Geometry& g, const T* in, T* out, int64_t* indices) {
 
 // Windows of 2 x 2 that lie side by side, the usual ones: of float planes, rows first, then columns. Among equal values
 // the first position counts and among NaN the last, as when a window is read in order.
-bool halves(const PoolShape& s, const Geometry& g) {
+bool halves(const PoolShape& s) {
     if (s.dims != 2 || s.adaptive) return false;
     for (int i = 0; i < 2; ++i)
-        if (s.kernel[i] != 2 || s.stride[i] != 2 || s.padding[i] || s.dilation[i] != 1 || g.input[i + 1] != 2 * g.output[i + 1])
+        if (s.kernel[i] != 2 || s.stride[i] != 2 || s.padding[i] || s.dilation[i] != 1 || s.input[i] != 2 * s.output[i])
             return false;
     return true;
 }
@@ -419,9 +420,14 @@ void pool_by_lines(const PoolShape& s, const T* in, int64_t in_positions, T* out
 
 template <class T>
 void max_pool_forward(const PoolShape& s, Layout layout, const T* source, T* destination, int64_t* indices) {
+    if constexpr (std::is_same_v<T, float>)
+        if (layout == Layout::Planar || s.channels == 1) {
+            if (has_long_windows(s)) return max_pool_runs(s, source, destination, indices);
+            if (has_long_rows(s) && !halves(s)) return max_pool_rows(s, source, destination, indices);
+        }
     Geometry g(s);
     if constexpr (std::is_same_v<T, float>)
-        if (layout == Layout::Planar && halves(s, g) && g.in_positions <= std::numeric_limits<int32_t>::max())
+        if (layout == Layout::Planar && halves(s) && g.in_positions <= std::numeric_limits<int32_t>::max())
             return for_each_part(s, g, layout, [&](int64_t i, int64_t, int64_t) {
                 max_halves(g, source + i * g.in_positions, destination + i * g.out_positions,
                            indices ? indices + i * g.out_positions : nullptr);
@@ -452,7 +458,7 @@ void max_pool_backward(const PoolShape& s, Layout layout, const T* gradient, con
                        T* source_gradient) {
     Geometry g(s);
     int64_t c = layout == Layout::Planar ? 1 : s.channels;
-    bool side_by_side = std::is_same_v<T, float> && layout == Layout::Planar && halves(s, g);
+    bool side_by_side = std::is_same_v<T, float> && layout == Layout::Planar && halves(s);
     for_each_image(s, g, layout, [&](int64_t image) {
         T* to = source_gradient + image * g.in_positions * c;
         const T* from = gradient + image * g.out_positions * c;
@@ -468,7 +474,11 @@ void max_pool_backward(const PoolShape& s, Layout layout, const T* gradient, con
 template <class T>
 void average_pool_forward(const PoolShape& s, Layout layout, const T* source, T* destination) {
     if constexpr (std::is_same_v<T, float>)
-        if (layout == Layout::Planar && average_whole(s, source, destination)) return;
+        if (layout == Layout::Planar || s.channels == 1) {
+            if (has_long_windows(s)) return average_pool_runs(s, source, destination);
+            if (average_whole(s, source, destination)) return;
+            if (has_long_rows(s)) return average_pool_rows(s, source, destination);
+        }
     Geometry g(s);
     if (by_lines(s, layout))
         return pool_by_lines(s, source, g.in_positions, destination, g.out_positions,

@@ -1,4 +1,7 @@
 // Windows of an image as columns (unfold), and columns added up to an image (fold): each the gradient of the other.
+#include <algorithm>
+
+#include "cpu/clones.h"
 #include "cpu/parallel.h"
 #include "ops/conv.h"
 
@@ -31,20 +34,27 @@ FoldShape fold_shape(Ints image, const Dims& kernel, const Dims& dilation, const
     return s;
 }
 
-// f(column index, image index) for every pair of one plane, all windows of one position of the kernel in a row.
-template <class F> void each_pair(const FoldShape& s, F f) {
+// f(column index, image index, n) for every row of n windows that have one position of the kernel inside the image: the columns
+// lie side by side, the pixels are the stride apart.
+template <class F> void each_row(const FoldShape& s, F f) {
     for (int64_t kh = 0; kh < s.kernel[0]; kh++)
         for (int64_t kw = 0; kw < s.kernel[1]; kw++) {
-            int64_t row = (kh * s.kernel[1] + kw) * s.blocks[0] * s.blocks[1];
-            for (int64_t bh = 0; bh < s.blocks[0]; bh++) {
+            int64_t row = (kh * s.kernel[1] + kw) * s.blocks[0] * s.blocks[1], left = s.padding[1] - kw * s.dilation[1], room = s.image[1] - 1 + left;
+            int64_t first = left > 0 ? (left + s.stride[1] - 1) / s.stride[1] : 0, last = std::min(room < 0 ? 0 : room / s.stride[1] + 1, s.blocks[1]);
+            for (int64_t bh = 0; bh < s.blocks[0] && first < last; bh++) {
                 int64_t h = bh * s.stride[0] - s.padding[0] + kh * s.dilation[0];
-                if (h < 0 || h >= s.image[0]) continue;
-                for (int64_t bw = 0; bw < s.blocks[1]; bw++) {
-                    int64_t w = bw * s.stride[1] - s.padding[1] + kw * s.dilation[1];
-                    if (w >= 0 && w < s.image[1]) f(row + bh * s.blocks[1] + bw, h * s.image[1] + w);
-                }
+                if (h >= 0 && h < s.image[0]) f(row + bh * s.blocks[1] + first, h * s.image[1] + first * s.stride[1] - left, last - first);
             }
         }
+}
+// sum[i * step] += from[i]
+RL_CLONES void add_run(float* sum, const float* from, int64_t n) {
+    for (int64_t i = 0; i < n; i++) sum[i] += from[i];
+}
+template <class A, class T> void add_row(A* sum, const T* from, int64_t step, int64_t n) {
+    if constexpr (std::is_same_v<T, float>)
+        if (step == 1) return add_run(sum, from, n);
+    for (int64_t i = 0; i < n; i++) sum[i * step] = A(sum[i * step] + A(from[i]));
 }
 
 template <class F> void dispatch_fold(const char* kernel, DType t, F&& f) {
@@ -81,7 +91,11 @@ struct Im2col : Op<Im2col> {
                 for (int64_t p = begin; p < end; p++) {
                     T* to = r.data<T>() + p * window * blocks;
                     const T* from = x.data<T>() + p * area;
-                    each_pair(s, [&](int64_t column, int64_t pixel) { to[column] = from[pixel]; });
+                    each_row(s, [&](int64_t column, int64_t pixel, int64_t n) {
+                        if (s.stride[1] == 1) std::copy_n(from + pixel, n, to + column);
+                        else
+                            for (int64_t i = 0; i < n; i++) to[column + i] = from[pixel + i * s.stride[1]];
+                    });
                 }
             });
         });
@@ -110,12 +124,17 @@ struct Col2im : Op<Col2im> {
             using T = typename decltype(tag)::type;
             using A = Accumulated<T>;
             cpu::parallel_for(sizes[0] * sizes[1], grain_for(window * blocks), [&](int64_t begin, int64_t end) {
-                std::unique_ptr<A[]> sum(new A[size_t(area)]);
+                constexpr bool wide = !std::is_same_v<A, T>;
+                std::unique_ptr<A[]> room(wide ? new A[size_t(area)] : nullptr);
                 for (int64_t p = begin; p < end; p++) {
-                    std::fill(sum.get(), sum.get() + area, A(0));
+                    T* to = r.data<T>() + p * area;
+                    A* sum = room.get();
+                    if constexpr (!wide) sum = to;
+                    std::fill_n(sum, area, A(0));
                     const T* from = x.data<T>() + p * window * blocks;
-                    each_pair(s, [&](int64_t column, int64_t pixel) { sum[size_t(pixel)] = A(sum[size_t(pixel)] + A(from[column])); });
-                    for (int64_t i = 0; i < area; i++) r.data<T>()[p * area + i] = T(sum[size_t(i)]);
+                    each_row(s, [&](int64_t column, int64_t pixel, int64_t n) { add_row(sum + pixel, from + column, s.stride[1], n); });
+                    if constexpr (wide)
+                        for (int64_t i = 0; i < area; i++) to[i] = T(sum[i]);
                 }
             });
         });

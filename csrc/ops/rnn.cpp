@@ -57,22 +57,30 @@ RL_CLONES void add_run(double* y, const double* x, int64_t n) {
     for (int64_t i = 0; i < n; i++) y[i] += x[i];
 }
 
-// ---- one row of one step
+// ---- some rows of one step: those of a gate side by side, (rows, hidden), as the kept values are, or in rows of all gates
+template <class T> void gate_of(T* y, const T* x, int64_t rows, int64_t h, int64_t step) {
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < h; j++) y[i * h + j] = x[i * step + j];
+}
+template <class T> void sum_of_gate(T* y, const T* a, const T* b, int64_t rows, int64_t h, int64_t step) {
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < h; j++) y[i * h + j] = a[i * step + j] + b[i * step + j];
+}
 template <class T> RL_CLONES void lstm_cell_run(T* c, const T* before, const T* i, const T* f, const T* g, int64_t h) {
     for (int64_t j = 0; j < h; j++) c[j] = f[j] * before[j] + i[j] * g[j];
 }
-template <class T> RL_CLONES void multiply_run(T* y, const T* a, const T* b, int64_t h) {
-    for (int64_t j = 0; j < h; j++) y[j] = a[j] * b[j];
+template <class T> RL_CLONES void multiply_run(T* y, const T* a, int64_t h) {
+    for (int64_t j = 0; j < h; j++) y[j] *= a[j];
 }
 template <class T> RL_CLONES void gru_mix_run(T* y, const T* n, const T* z, const T* before, int64_t h) {
     for (int64_t j = 0; j < h; j++) y[j] = n[j] + z[j] * (before[j] - n[j]);
 }
-template <class T> RL_CLONES void multiply_add_run(T* y, const T* a, const T* b, const T* c, int64_t h) {
-    for (int64_t j = 0; j < h; j++) y[j] = a[j] + b[j] * c[j];
+template <class T> RL_CLONES void add_product_run(T* y, const T* a, const T* b, int64_t h) {
+    for (int64_t j = 0; j < h; j++) y[j] += a[j] * b[j];
 }
-// Gradients of the gates before their functions, from those of the new hidden state and cell.
-template <class T> RL_CLONES void lstm_backward_run(T* d, const T* a, const T* tanh_c, const T* before, const T* dh, T* dc, int64_t h) {
-    const T *i = a, *f = a + h, *g = a + 2 * h, *o = a + 3 * h;
+// Gradients of the gates before their functions, from those of the new hidden state and cell; `gate` from one kept gate to the next.
+template <class T> RL_CLONES void lstm_backward_run(T* d, const T* a, int64_t gate, const T* tanh_c, const T* before, const T* dh, T* dc, int64_t h) {
+    const T *i = a, *f = a + gate, *g = a + 2 * gate, *o = a + 3 * gate;
     for (int64_t j = 0; j < h; j++) {
         T cell = dc[j] + dh[j] * o[j] * (1 - tanh_c[j] * tanh_c[j]);
         d[j] = cell * g[j] * i[j] * (1 - i[j]);
@@ -82,8 +90,8 @@ template <class T> RL_CLONES void lstm_backward_run(T* d, const T* a, const T* t
         dc[j] = cell * f[j];
     }
 }
-template <class T> RL_CLONES void gru_backward_run(T* d, T* dr, const T* a, const T* before, T* dh, int64_t h) {
-    const T *r = a, *z = a + h, *n = a + 2 * h, *hn = a + 3 * h;
+template <class T> RL_CLONES void gru_backward_run(T* d, T* dr, const T* a, int64_t gate, const T* before, T* dh, int64_t h) {
+    const T *r = a, *z = a + gate, *n = a + 2 * gate, *hn = a + 3 * gate;
     for (int64_t j = 0; j < h; j++) {
         T dn = dh[j] * (1 - z[j]) * (1 - n[j] * n[j]), dz = dh[j] * (before[j] - n[j]) * z[j] * (1 - z[j]), reset = dn * hn[j] * r[j] * (1 - r[j]);
         d[j] = dr[j] = reset;
@@ -100,49 +108,53 @@ struct Layer {
     int64_t step(int64_t k) const { return reverse ? time - 1 - k : k; }  // the k-th step in the order of time
 };
 
-template <class T> void activate(const Layer& l, T* x, const T* hidden_part, const T* before_h, const T* before_c, T* kept, T* c, T* h, T* scratch) {
-    int64_t n = l.hidden;
+// The numbers of a gate that are computed together: a few vectors at least where the hidden state is small.
+int64_t rows_together(const Layer& l) { return std::max<int64_t>(1, 1024 / std::max<int64_t>(l.hidden, 1)); }
+int64_t grain_of(const Layer& l) { return l.batch * l.gates < 8192 ? l.batch + 1 : 2; }
+
+// x and hidden_part: rows of all gates. kept: the first of four gates. scratch: room for three.
+template <class T> void activate(const Layer& l, int64_t rows, const T* x, const T* hidden_part, const T* before_h, const T* before_c, T* kept, T* c, T* h, T* scratch) {
+    int64_t n = rows * l.hidden, gate = l.batch * l.hidden;
+    T *sums = scratch, *more = scratch + n;
+    auto sum = [&](int64_t g) { sum_of_gate(sums, x + g * l.hidden, hidden_part + g * l.hidden, rows, l.hidden, l.gates); };
+    auto sigmoid_gate = [&](int64_t g) { sum(g), sigmoid_run(kept + g * gate, sums, n, more); };
     switch (l.mode) {
-        case RnnMode::Tanh:
-            add_run(x, hidden_part, n);
-            tanh_run(h, x, n, scratch);
-            return;
+        case RnnMode::Tanh: sum(0), tanh_run(h, sums, n, more); return;
         case RnnMode::Relu:
-            add_run(x, hidden_part, n);
-            for (int64_t j = 0; j < n; j++) h[j] = x[j] > 0 || std::isnan(x[j]) ? x[j] : T(0);
+            sum(0);
+            for (int64_t j = 0; j < n; j++) h[j] = sums[j] > 0 || std::isnan(sums[j]) ? sums[j] : T(0);
             return;
         case RnnMode::Lstm:
-            add_run(x, hidden_part, 4 * n);
-            sigmoid_run(kept, x, 2 * n, scratch);
-            tanh_run(kept + 2 * n, x + 2 * n, n, scratch);
-            sigmoid_run(kept + 3 * n, x + 3 * n, n, scratch);
-            lstm_cell_run(c, before_c, kept, kept + n, kept + 2 * n, n);
-            tanh_run(h, c, n, scratch);
-            multiply_run(h, h, kept + 3 * n, n);
+            sigmoid_gate(0), sigmoid_gate(1), sigmoid_gate(3);
+            sum(2), tanh_run(kept + 2 * gate, sums, n, more);
+            lstm_cell_run(c, before_c, kept, kept + gate, kept + 2 * gate, n);
+            tanh_run(h, c, n, more);
+            multiply_run(h, kept + 3 * gate, n);
             return;
         case RnnMode::Gru:
-            add_run(x, hidden_part, 2 * n);
-            sigmoid_run(kept, x, 2 * n, scratch);
-            std::copy_n(hidden_part + 2 * n, n, kept + 3 * n);
-            multiply_add_run(x + 2 * n, x + 2 * n, kept, hidden_part + 2 * n, n);
-            tanh_run(kept + 2 * n, x + 2 * n, n, scratch);
-            gru_mix_run(h, kept + 2 * n, kept + n, before_h, n);
+            sigmoid_gate(0), sigmoid_gate(1);
+            gate_of(kept + 3 * gate, hidden_part + 2 * l.hidden, rows, l.hidden, l.gates);
+            gate_of(sums, x + 2 * l.hidden, rows, l.hidden, l.gates);
+            add_product_run(sums, kept, kept + 3 * gate, n);
+            tanh_run(kept + 2 * gate, sums, n, more);
+            gru_mix_run(h, kept + 2 * gate, kept + gate, before_h, n);
     }
 }
 
-// gates (T, N, G) are overwritten. out (T, N, H), cells (T, N, H) and kept (T, N, K) are written.
-template <class T> void run_layer(const Layer& l, T* gates, const T* h0, const T* c0, const T* weight_t, const T* bias, T* out, T* cells, T* kept) {
-    int64_t rows = l.batch, h = l.hidden, g = l.gates;
+// gates (T, N, G); out (T, N, H), cells (T, N, H) and kept (T, 4, N, H) are written.
+template <class T> void run_layer(const Layer& l, const T* gates, const T* h0, const T* c0, const T* weight_t, const T* bias, T* out, T* cells, T* kept) {
+    int64_t rows = l.batch, h = l.hidden, g = l.gates, together = rows_together(l);
     cpu::Buffer<T> part(rows * g);
     const T *before_h = h0, *before_c = c0;
     for (int64_t k = 0; k < l.time; k++) {
         int64_t t = l.step(k);
         product<T>(rows, g, h, T(1), {before_h, h, 1}, {weight_t, g, 1}, T(0), part.data, g, bias);
-        T *x = gates + t * rows * g, *y = out + t * rows * h, *c = cells ? cells + t * rows * h : nullptr, *a = kept ? kept + t * rows * l.kept * h : nullptr;
-        cpu::parallel_for(rows, rows * g < 8192 ? rows + 1 : 2, [&](int64_t begin, int64_t end) {
-            cpu::Buffer<T> scratch(2 * h);
-            for (int64_t i = begin; i < end; i++)
-                activate<T>(l, x + i * g, part.data + i * g, before_h + i * h, before_c ? before_c + i * h : nullptr, a ? a + i * l.kept * h : nullptr, c ? c + i * h : nullptr, y + i * h, scratch.data);
+        const T* x = gates + t * rows * g;
+        T *y = out + t * rows * h, *c = cells ? cells + t * rows * h : nullptr, *a = kept ? kept + t * rows * l.kept * h : nullptr;
+        cpu::parallel_for(rows, grain_of(l), [&](int64_t begin, int64_t end) {
+            cpu::Buffer<T> scratch(3 * std::min(together, rows) * h);
+            for (int64_t i = begin; i < end; i += together)
+                activate<T>(l, std::min(together, end - i), x + i * g, part.data + i * g, before_h + i * h, before_c ? before_c + i * h : nullptr, a ? a + i * h : nullptr, c ? c + i * h : nullptr, y + i * h, scratch.data);
         });
         before_h = y, before_c = c;
     }
@@ -160,14 +172,13 @@ void run_layer_backward(const Layer& l, const T* out, const T* cells, const T* k
         if (gout) add_run(dh, gout + t * rows * h, rows * h);
         if (gcells && dc) add_run(dc, gcells + t * rows * h, rows * h);
         T *d = dgates + t * rows * g, *dp = dparts + t * rows * g;
-        cpu::parallel_for(rows, rows * g < 8192 ? rows + 1 : 2, [&](int64_t begin, int64_t end) {
-            cpu::Buffer<T> scratch(2 * h);
+        cpu::parallel_for(rows, grain_of(l), [&](int64_t begin, int64_t end) {
+            cpu::Buffer<T> tanh_c(l.mode == RnnMode::Lstm ? 3 * (end - begin) * h : 0);
+            if (l.mode == RnnMode::Lstm) tanh_run(tanh_c.data, cells + (t * rows + begin) * h, (end - begin) * h, tanh_c.data + (end - begin) * h);
             for (int64_t i = begin; i < end; i++) {
-                const T* y = out + (t * rows + i) * h;
-                if (l.mode == RnnMode::Lstm) {
-                    tanh_run(scratch.data, cells + (t * rows + i) * h, h, scratch.data + h);
-                    lstm_backward_run(d + i * g, kept + (t * rows + i) * 4 * h, scratch.data, before_c + i * h, dh + i * h, dc + i * h, h);
-                } else if (l.mode == RnnMode::Gru) gru_backward_run(d + i * g, dp + i * g, kept + (t * rows + i) * 4 * h, before_h + i * h, dh + i * h, h);
+                const T *y = out + (t * rows + i) * h, *a = kept ? kept + (t * rows * l.kept + i) * h : nullptr;
+                if (l.mode == RnnMode::Lstm) lstm_backward_run(d + i * g, a, rows * h, tanh_c.data + (i - begin) * h, before_c + i * h, dh + i * h, dc + i * h, h);
+                else if (l.mode == RnnMode::Gru) gru_backward_run(d + i * g, dp + i * g, a, rows * h, before_h + i * h, dh + i * h, h);
                 else
                     for (int64_t j = 0; j < h; j++) d[i * g + j] = dh[i * h + j] * (l.mode == RnnMode::Tanh ? 1 - y[j] * y[j] : T(y[j] > 0));
             }
@@ -232,9 +243,9 @@ struct RnnLayer : Op<RnnLayer> {
         bool has_kept = l.mode == RnnMode::Lstm || l.mode == RnnMode::Gru;
         DType t = gates.dtype();
         Device d = gates.device();
-        Tensor out = empty(Dims{l.time, l.batch, l.hidden}, t, d), cells = l.mode == RnnMode::Lstm ? empty(out.sizes(), t, d) : Tensor(), kept = has_kept ? empty(Dims{l.time, l.batch, 4 * l.hidden}, t, d) : Tensor();
+        Tensor out = empty(Dims{l.time, l.batch, l.hidden}, t, d), cells = l.mode == RnnMode::Lstm ? empty(out.sizes(), t, d) : Tensor(), kept = has_kept ? empty(Dims{l.time, 4, l.batch, l.hidden}, t, d) : Tensor();
         if (d == Device::Meta || out.numel() == 0) return {out, cells, kept};
-        Tensor x = clone_raw(contiguous(gates)), h = contiguous(h0), c = c0 ? contiguous(c0) : c0, wt = contiguous(alias(w, Dims{l.hidden, l.gates}, Dims{w.strides()[1], w.strides()[0]}, w->offset)), bias = b ? contiguous(b) : b;
+        Tensor x = contiguous(gates), h = contiguous(h0), c = c0 ? contiguous(c0) : c0, wt = contiguous(alias(w, Dims{l.hidden, l.gates}, Dims{w.strides()[1], w.strides()[0]}, w->offset)), bias = b ? contiguous(b) : b;
         auto run = [&](auto tag) {
             using T = typename decltype(tag)::type;
             run_layer<T>(l, x.data<T>(), h.data<T>(), c ? c.data<T>() : nullptr, wt.data<T>(), bias ? bias.data<T>() : nullptr, out.data<T>(), cells ? cells.data<T>() : nullptr, kept ? kept.data<T>() : nullptr);
