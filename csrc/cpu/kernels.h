@@ -174,6 +174,9 @@ struct ConvertTable {
 
 // ---- everything
 
+// Of a uniform number u: log(u), log(1 - u), tan(pi (u - 1/2)); of any number: exp.
+enum class DrawMap : uint8_t { Log, LogOfRest, Tan, Exp };
+
 struct Kernels {
     const ReduceKernels<float>* reduce_f32;
     const ReduceKernels<double>* reduce_f64;
@@ -237,6 +240,8 @@ struct Kernels {
 
     // radius cos(2 pi turns) and radius sin(2 pi turns), radius = sqrt(-2 log(1 - u)), to a few units in the last place.
     void (*normal_pairs)(double* cosines, double* sines, const double* turns, const double* u, int64_t n);
+    // y = f(x), as accurately.
+    void (*draw_map)(double* y, const double* x, DrawMap f, int64_t n);
 
     // y = x * mask * scale, mask being 0 or 1.
     void (*dropout_f32)(float* y, const float* x, const uint8_t* mask, float scale, int64_t n);

@@ -28,6 +28,7 @@
 #include <type_traits>
 
 #include "cpu/complex_math.h"
+#include "cpu/math_airy.h"
 #include "cpu/math_bessel.h"
 #include "cpu/math_bessel_jyk.h"
 #include "cpu/math_complex.h"
@@ -113,18 +114,16 @@ RL_INLINE Vec<T> nextafter(Vec<T> x, Vec<T> y) {
     return where(isnan(x) | isnan(y), x + y, r);
 }
 template <class V>
-RL_INLINE V polygamma(int n, V x) {
-    if constexpr (std::is_floating_point_v<V>)
-        return V(special::polygamma(n, double(x)));
-    else
-        return lanes(x, [n](lane_t<V> v) { return lane_t<V>(special::polygamma(n, double(v))); });
-}
-template <class V>
 RL_INLINE V zeta(V s, V q) {
     if constexpr (std::is_floating_point_v<V>)
         return V(special::zeta(double(s), double(q)));
     else
         return lanes(s, q, [](lane_t<V> a, lane_t<V> b) { return lane_t<V>(special::zeta(double(a), double(b))); });
+}
+RL_INLINE Vec<double> spherical_bessel_j0(Vec<double> x) {
+    using V = Vec<double>;
+    const V r = where(abs(x) < V(1e-8), V(1.0), sin(x) / x);
+    return where(isinf(x), V(0.0), r);
 }
 #define RL_DEFINE(name)                                                              \
     RL_INLINE double name(double x) { return name(Vec<double>(x))[0]; }              \
@@ -146,6 +145,8 @@ RL_DEFINE(bessel_k0)
 RL_DEFINE(bessel_k1)
 RL_DEFINE(scaled_bessel_k0)
 RL_DEFINE(scaled_bessel_k1)
+RL_DEFINE(spherical_bessel_j0)
+RL_DEFINE(airy_ai)
 #undef RL_DEFINE
 
 // ---- inverse functions and lengths: formulas in double, through which float goes too

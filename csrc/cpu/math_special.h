@@ -190,6 +190,94 @@ RL_INLINE Vec<float> log_ndtr(Vec<float> x) {
     return detail::through_double(x, [](Vec<double> v) __attribute__((always_inline)) { return log_ndtr(v); });
 }
 
+// ---- the derivatives of digamma
+namespace detail {
+inline constexpr int polygamma_orders = 10;  // of the formula on vectors
+// Of order n: (-1)^(n+1) n!, and the factors of Euler and Maclaurin's series for the sum of (q + k)^-(n+1), each
+// B_2k / (2k)! (n+1)(n+2)...(n+2k-1).
+struct PolygammaOrder {
+    double scale, series[8];
+};
+consteval PolygammaOrder polygamma_order(int n) {
+    constexpr double bernoulli[] = {1.0 / 12,          -1.0 / 720,
+                                    1.0 / 30240,       -1.0 / 1209600,
+                                    1.0 / 47900160,    -691.0 / 1307674368000,
+                                    1.0 / 74724249600, -3617.0 / 10670622842880000};
+    PolygammaOrder r{n % 2 ? 1.0 : -1.0, {}};
+    for (int k = 2; k <= n; ++k) r.scale *= k;
+    double rising = n + 1;
+    for (int k = 0; k < 8; ++k) {
+        r.series[k] = bernoulli[k] * rising;
+        rising *= double(n + 2 * k + 2) * double(n + 2 * k + 3);
+    }
+    return r;
+}
+inline constexpr PolygammaOrder polygamma_table[] = {
+    polygamma_order(0), polygamma_order(1), polygamma_order(2), polygamma_order(3), polygamma_order(4),  polygamma_order(5),
+    polygamma_order(6), polygamma_order(7), polygamma_order(8), polygamma_order(9), polygamma_order(10)};
+
+// Order n >= 1 at x > 0: up to `limit` the first `shift` terms of the sum are added, as one fraction, and the series of
+// `terms` is taken behind them. To 1e-16 of the result, or to the 1e-8 that floats need.
+template <bool precise>
+RL_INLINE Vec<double> polygamma_positive(int n, Vec<double> x) {
+    using V = Vec<double>;
+    constexpr int shift = precise ? 10 : 6, limit = precise ? 32 : 20, terms = precise ? 8 : 4;
+    const PolygammaOrder& order = polygamma_table[n];
+    const auto power = [n](V v) __attribute__((always_inline)) {  // v^n
+        V r = v;
+        for (int i = 1; i < n; ++i) r *= v;
+        return r;
+    };
+    const V head = x * power(x);  // the largest term stays apart where every bit counts
+    V top = precise ? 0.0 : 1.0, bottom = precise ? V(1.0) : head;
+    RL_UNROLL
+    for (int k = 1; k < shift; ++k) {
+        const V far = x + double(k), d = far * power(far);
+        top = fma(top, d, bottom);
+        bottom *= d;
+    }
+    const Mask<double> small = x < V(double(limit));
+    const V q = where(small, x + double(shift), x), r = V(1.0) / q, z = r * r;
+    V sum = order.series[terms - 1];
+    RL_UNROLL
+    for (int k = terms - 2; k >= 0; --k) sum = fma(sum, z, V(order.series[k]));
+    sum = fma(sum, z, r * 0.5) + V(1.0 / n);
+    const V tail = precise ? sum / power(q) : sum * power(r);
+    V near = top / bottom;
+    if constexpr (precise) near = V(1.0) / head + near;
+    return (tail + where(small, near, V(0.0))) * V(order.scale);
+}
+// Trigamma of x <= 0 from that of 1 - x; sin(pi x) has period 1 but for its sign, and the difference is exact.
+RL_INLINE Vec<double> trigamma_reflected(Vec<double> x, Vec<double> other) {
+    using V = Vec<double>;
+    const V s = sin((x - rint(x)) * V(3.14159265358979323846));
+    return where(isinf(x), V(inf<double>), V(9.8696044010893586188) / (s * s) - other);
+}
+template <bool precise>
+RL_INLINE Vec<double> polygamma_of_order(int n, Vec<double> x) {
+    using V = Vec<double>;
+    const V one = 1.0;
+    const Mask<double> negative = x <= V(0.0);
+    if (__builtin_expect(!any(negative), 1)) return polygamma_positive<precise>(n, x);
+    const V r = polygamma_positive<precise>(n, where(negative, n == 1 ? one - x : one, x));
+    if (n == 1) return where(negative, trigamma_reflected(where(negative, x, one), r), r);
+    return except(negative, x, r, [n](double v) { return special::polygamma(n, v); });
+}
+}  // namespace detail
+RL_INLINE Vec<double> polygamma(int n, Vec<double> x) {
+    if (n == 0) return digamma(x);
+    if (n > detail::polygamma_orders) return lanes(x, [n](double v) { return special::polygamma(n, v); });
+    return detail::polygamma_of_order<true>(n, x);
+}
+RL_INLINE Vec<float> polygamma(int n, Vec<float> x) {
+    if (n == 0) return digamma(x);
+    if (n > detail::polygamma_orders)
+        return lanes(x, [n](float v) { return float(special::polygamma(n, double(v))); });
+    const auto formula = [n](Vec<double> v)
+                             __attribute__((always_inline)) { return detail::polygamma_of_order<false>(n, v); };
+    return detail::through_double(x, formula);
+}
+
 // ---- the incomplete Gamma functions
 namespace detail {
 // P by its series where x < a + 1, else Q by its continued fraction (Lentz); Abramowitz and Stegun 6.5.29 and 6.5.31.

@@ -305,30 +305,40 @@ void fill_uniform(Generator& g, T* out, int64_t n, double low, double high) {
     });
 }
 
-// What normal() gives, pair by pair, rounded to float. Vectors compute the pairs a little less accurately than the library does;
-// where that could change the rounding, once in millions, the library computes them again.
-template <class T>
-int64_t fill_normal_pairs(Generator& g, T* out, int64_t n, double mean, double std) {
+// Vectors compute functions of draws a little less accurately than the library does; where that could change a result,
+// once in millions, the library computes it again. `off` is more than they can differ by.
+inline bool sure(double v, double off) { return float(v - off) == float(v + off); }
+constexpr double kDifference = 0x1p-48;  // of a function's value, relatively
+
+// What normal() gives, pair by pair: f(at, count, pairs, exact), where exact(i) is the library's pair i of these.
+template <class F>
+int64_t in_normal_pairs(Generator& g, int64_t n, F f) {
     constexpr int kPairs = 64;
     double turns[kPairs], u[kPairs], pair[2][kPairs];
     uint32_t draws[4 * kPairs];
-    auto safe = [=](double v) {
-        double w = v * std + mean, off = (std::abs(v * std) + std::abs(w)) * 0x1p-48;
-        return float(w - off) == float(w + off);
-    };
     int64_t done = 0;
     for (int64_t count; (count = std::min<int64_t>((n - done) / 2, kPairs)) > 0; done += 2 * count) {
         g.fill(draws, 4 * count);
         for (int64_t i = 0; i < count; ++i) turns[i] = uniform53(draws + 4 * i), u[i] = uniform53(draws + 4 * i + 2);
         kernels().normal_pairs(pair[0], pair[1], turns, u, count);
-        for (int64_t i = 0; i < count; ++i) {
-            std::pair p{pair[0][i], pair[1][i]};
-            if (!safe(p.first) || !safe(p.second)) p = normal_pair(turns[i], u[i]);
-            out[done + 2 * i] = T(float(std::fma(p.first, std, mean)));
-            out[done + 2 * i + 1] = T(float(std::fma(p.second, std, mean)));
-        }
+        f(done, count, pair, [&](int64_t i) { return normal_pair(turns[i], u[i]); });
     }
     return done;
+}
+template <class T>
+int64_t fill_normal_pairs(Generator& g, T* out, int64_t n, double mean, double std) {
+    auto safe = [=](double v) {
+        double w = v * std + mean;
+        return sure(w, (std::abs(v * std) + std::abs(w)) * kDifference);
+    };
+    return in_normal_pairs(g, n, [&](int64_t at, int64_t count, const auto& pair, auto exact) {
+        for (int64_t i = 0; i < count; ++i) {
+            std::pair p{pair[0][i], pair[1][i]};
+            if (!safe(p.first) || !safe(p.second)) p = exact(i);
+            out[at + 2 * i] = T(float(std::fma(p.first, std, mean)));
+            out[at + 2 * i + 1] = T(float(std::fma(p.second, std, mean)));
+        }
+    });
 }
 
 template <class T>
@@ -368,25 +378,75 @@ void fill_normal(Generator& g, T* out, int64_t n, double mean, double std) {
 
 template <class T>
 void fill_log_normal(Generator& g, T* out, int64_t n, double mean, double std) {
-    for (int64_t i = 0; i < n; ++i) out[i] = T(Compute<T>(std::exp(g.normal() * std + mean)));
+    auto exact = [=](double normal) { return T(Compute<T>(std::exp(std::fma(normal, std, mean)))); };
+    int64_t done = 0;
+    if constexpr (!std::is_same_v<T, double>) {
+        if (g.has_normal() && n > 0) out[done++] = exact(g.normal());
+        T* rest = out + done;
+        done += in_normal_pairs(g, n - done, [&](int64_t at, int64_t count, const auto& pair, auto exact_pair) {
+            double exponent[2][64], value[2][64];
+            for (int half = 0; half < 2; ++half) {
+                for (int64_t i = 0; i < count; ++i) exponent[half][i] = pair[half][i] * std + mean;
+                kernels().draw_map(value[half], exponent[half], DrawMap::Exp, count);
+            }
+            for (int64_t i = 0; i < count; ++i)
+                for (int half = 0; half < 2; ++half) {
+                    double v = value[half][i], e = exponent[half][i];
+                    double off = (1 + std::abs(pair[half][i] * std) + std::abs(e)) * kDifference * v;
+                    const bool good = sure(v, off);
+                    rest[at + 2 * i + half] = good ? T(float(v)) : exact(half ? exact_pair(i).second : exact_pair(i).first);
+                }
+        });
+    }
+    for (; done < n; ++done) out[done] = exact(g.normal());
+}
+
+// Each element is exact(u), u a 53-bit uniform number: near(f(u)) for the function of vectors where its second value says
+// that it is sure.
+template <class T, class Near, class Exact>
+static void fill_by_map(Generator& g, T* out, int64_t n, DrawMap f, Near near, Exact exact) {
+    in_chunks<2>(g, n, [&](const uint32_t* draws, int64_t at, int64_t count) {
+        double u[kChunk / 2], value[kChunk / 2];
+        for (int64_t i = 0; i < count; ++i) u[i] = uniform53(draws + 2 * i);
+        kernels().draw_map(value, u, f, count);
+        for (int64_t i = 0; i < count; ++i) {
+            auto [v, good] = near(value[i]);
+            out[at + i] = static_cast<T>(good ? v : exact(u[i]));
+        }
+    });
 }
 
 template <class T>
 void fill_exponential(Generator& g, T* out, int64_t n, double rate) {
-    fill_from_uniform(g, out, n, [=](double u) { return Compute<T>(std::log1p(-u) * (-1 / rate)); });
+    auto exact = [=](double u) { return Compute<T>(std::log1p(-u) * (-1 / rate)); };
+    if constexpr (std::is_same_v<T, double>) return fill_from_uniform(g, out, n, exact);
+    auto near = [=](double v) {
+        double w = v * (-1 / rate);
+        return std::pair{Compute<T>(w), sure(w, w * kDifference)};
+    };
+    fill_by_map(g, out, n, DrawMap::LogOfRest, near, exact);
 }
 
 template <class T>
 void fill_cauchy(Generator& g, T* out, int64_t n, double median, double sigma) {
-    fill_from_uniform(g, out, n,
-                      [=](double u) { return Compute<T>(std::fma(sigma, std::tan(std::numbers::pi * (u - 0.5)), median)); });
+    auto exact = [=](double u) { return Compute<T>(std::fma(sigma, std::tan(std::numbers::pi * (u - 0.5)), median)); };
+    if constexpr (std::is_same_v<T, double>) return fill_from_uniform(g, out, n, exact);
+    auto near = [=](double v) {
+        double scaled = sigma * v, w = scaled + median;
+        return std::pair{Compute<T>(w), sure(w, (std::abs(scaled) + std::abs(w)) * kDifference)};
+    };
+    fill_by_map(g, out, n, DrawMap::Tan, near, exact);
 }
 
 template <class T>
 void fill_geometric(Generator& g, T* out, int64_t n, double p) {
     double scale = std::log1p(-p);
     using C = std::conditional_t<std::is_integral_v<T>, double, Compute<T>>;
-    fill_from_uniform(g, out, n, [=](double u) { return C(std::ceil(std::log(u) / scale)); });
+    auto near = [=](double v) {
+        double w = v / scale, off = w * kDifference, up = std::ceil(w);
+        return std::pair{C(up), std::ceil(w - off) == up && std::ceil(w + off) == up};
+    };
+    fill_by_map(g, out, n, DrawMap::Log, near, [=](double u) { return C(std::ceil(std::log(u) / scale)); });
 }
 
 template <class T>

@@ -89,7 +89,7 @@ struct PolygammaOfOrder : RealMath<PolygammaOfOrder, int64_t> {
     DOC("The n-th derivative of digamma.");
     FORMS(FUNCTION | INPLACE | OUT);
     using Saves = Save<In<0>>;
-    template <class V> RL_F V f(V x, const auto* p) { return p[0] == 0 ? digamma(x) : polygamma(int(p[0]), x); }
+    template <class V> RL_F V f(V x, const auto* p) { return polygamma(int(p[0]), x); }
     DSELF(mul(g, call<PolygammaOfOrder>(X, c.arg<1>() + 1)));
 };
 POINTWISE(PolygammaOfOrder);

@@ -168,11 +168,12 @@ struct RoundDecimals : Unary<RoundDecimals, int64_t> {
     DOC("The nearest number with the given count of decimals.");
     ALIASES("special::round");
     static constexpr uint32_t kDtypes = kInts | kFloats;
-    static constexpr bool kVector = false;
     template <class V> RL_F V f(V x, const auto* p) {
         if constexpr (std::is_integral_v<V>) return x;
         else {
-            const V scale = V(__builtin_pow(10.0, __builtin_fabs(double(p[0]))));
+            constexpr double exact[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11};
+            const double decimals = __builtin_fabs(double(p[0]));
+            const V scale = lane_t<V>(decimals < 12 ? exact[int(decimals)] : __builtin_pow(10.0, decimals));
             return p[0] < 0 ? rint(x / scale) * scale : rint(x * scale) / scale;
         }
     }

@@ -156,14 +156,27 @@ OP(RandomToMethod);
 OP(RandomFromMethod);
 
 // ---------------------------------------------------------------- bernoulli
+// t, which is dense, from draw(truths, at, count), piece by piece.
+template <class F>
+static void store_truths(const Tensor& t, F&& draw) {
+    dispatch_reals("bernoulli_", t.dtype(), [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        constexpr int64_t piece = 1024;
+        bool truths[piece];
+        T* out = t.data<T>();
+        for (int64_t at = 0, n = t.numel(); at < n; at += piece) {
+            const int64_t count = std::min(piece, n - at);
+            draw(truths, at, count);
+            for (int64_t i = 0; i < count; i++) out[at + i] = T(float(truths[i]));
+        }
+    });
+}
 void draw_bernoulli(const Tensor& out, double p, Generator* g) {
     check(p >= 0 && p <= 1, "bernoulli_ expects p to be in [0, 1], but got p=", p);
     dispatch_reals("bernoulli_scalar_cpu_", out.dtype(), [](auto) {});
     if (out.is_meta()) return;
     in_memory_order(out, [&](const Tensor& t) {
-        Tensor drawn = t.dtype() == DType::Bool ? t : empty_preserved(t, DType::Bool);
-        cpu::fill_bernoulli(stream_of(g), drawn.data<bool>(), t.numel(), p);
-        if (!drawn.is(t)) copy_raw(t, drawn);
+        store_truths(t, [&](bool* truths, int64_t, int64_t n) { cpu::fill_bernoulli(stream_of(g), truths, n, p); });
     });
 }
 void draw_bernoulli(const Tensor& out, const Tensor& p, Generator* g) {
@@ -171,8 +184,11 @@ void draw_bernoulli(const Tensor& out, const Tensor& p, Generator* g) {
     dispatch_floats("bernoulli_tensor_cpu_p_", p.dtype(), [](auto) {});
     if (out.is_meta()) return;
     in_memory_order(out, [&](const Tensor& t) {
-        Tensor chances = empty_preserved(t, p.dtype()), drawn = empty_preserved(t, DType::Bool);
-        copy_raw(chances, resolve(p));
+        Tensor chances = p;
+        if (p.lazy() || !p.is_contiguous() || !t.is_contiguous() || !same(p.sizes(), t.sizes()) || p->storage.get() == t->storage.get()) {
+            chances = empty_preserved(t, p.dtype());
+            copy_raw(chances, resolve(p));
+        }
         dispatch_floats("bernoulli_tensor_cpu_p_", p.dtype(), [&](auto tag) {
             using T = typename decltype(tag)::type;
             const T* q = chances.data<T>();
@@ -180,9 +196,8 @@ void draw_bernoulli(const Tensor& out, const Tensor& p, Generator* g) {
                 check(double(q[i]) >= 0 && double(q[i]) <= 1,
                       "Expected p_in >= 0 && p_in <= 1 to be true, but got false. (bernoulli: a probability is ",
                       double(q[i]), ")");
-            cpu::bernoulli(stream_of(g), q, drawn.data<bool>(), drawn.numel());
+            store_truths(t, [&](bool* truths, int64_t at, int64_t n) { cpu::bernoulli(stream_of(g), q + at, truths, n); });
         });
-        copy_raw(t, drawn);
     });
 }
 

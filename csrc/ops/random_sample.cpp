@@ -152,7 +152,8 @@ struct Binomial : Sample<Binomial> {
         Dims sizes = broadcast(count.sizes(), prob.sizes());
         Tensor r = empty(sizes, count.dtype(), count.device());
         if (r.is_meta()) return r;
-        Tensor n = contiguous(expand(count, sizes)), p = contiguous(expand(prob, sizes));
+        auto spread = [&](const Tensor& t) { return contiguous(same(t.sizes(), sizes) ? t : expand(t, sizes)); };
+        Tensor n = spread(count), p = spread(prob);
         dispatch_floats("binomial_cpu", r.dtype(), [&](auto tag) {
             using T = typename decltype(tag)::type;
             cpu::binomial(stream_of(g), n.data<T>(), p.data<T>(), r.data<T>(), r.numel());

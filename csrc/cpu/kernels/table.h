@@ -49,6 +49,7 @@ void ctc_step(double* y, const double* x, const double* skip, const double* emit
 void ctc_shares(double* y, const double* alpha, const double* beta, const double* emitted, double total, int64_t n);
 void ctc_gradient(double* y, const double* log_probs, const double* shares, double weight, int64_t n);
 void normal_pairs(double* cosines, double* sines, const double* turns, const double* u, int64_t n);
+void draw_map(double* y, const double* x, DrawMap f, int64_t n);
 void dropout_f32(float* y, const float* x, const uint8_t* mask, float scale, int64_t n);
 void dropout_f64(double* y, const double* x, const uint8_t* mask, double scale, int64_t n);
 
