@@ -1,4 +1,4 @@
-"""Pooling by rows and by long windows, folding by rows, and recurrent layers by gates: float32 has loops of its own, which
+"""Pooling by rows and by long windows, folding by rows, convolutions with few channels, and recurrent layers by gates: float32 has loops of its own, which
 must give what the general ones give float64."""
 
 import itertools
@@ -79,3 +79,44 @@ def test_sequences_of_a_batch_do_not_meet(kind, hidden):
         np.testing.assert_allclose(out[:, 0].detach().numpy(), together[:, row].detach().numpy(), rtol=1e-12, atol=1e-15)
         out.square().sum().backward()
         np.testing.assert_allclose(alone.grad[:, 0].numpy(), x.grad[:, row].numpy(), rtol=1e-10, atol=1e-14)
+
+
+def by_taps(x: np.ndarray, w: np.ndarray, padding: int, dilation: int, groups: int) -> np.ndarray:
+    """Cross-correlation of any number of dimensions, a sum over the kernel's elements."""
+    n = x.ndim - 2
+    padded = np.pad(x, [(0, 0), (0, 0), *[(padding, padding)] * n])
+    out = [p - dilation * (k - 1) for p, k in zip(padded.shape[2:], w.shape[2:], strict=True)]
+    parts = padded.reshape(x.shape[0], groups, -1, *padded.shape[2:])
+    weights = w.reshape(groups, -1, *w.shape[1:])
+    r = np.zeros((x.shape[0], groups, weights.shape[1], *out))
+    for tap in np.ndindex(*w.shape[2:]):
+        window = tuple(slice(t * dilation, t * dilation + size) for t, size in zip(tap, out, strict=True))
+        r += np.einsum("bgi...,goi->bgo...", parts[(..., *window)], weights[(..., *tap)])
+    return r.reshape(x.shape[0], -1, *out)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("size", [(150,), (5, 70), (9, 11), (3, 4, 65), (4, 5, 6)])
+@pytest.mark.parametrize("padding,dilation,groups", [(0, 1, 1), (1, 1, 1), (2, 2, 2), (0, 2, 3)])
+def test_few_channels(dtype, size, padding, dilation, groups):
+    rng = np.random.default_rng(0)
+    dims, kernel = len(size), (2, 3, 2)[-len(size) :]
+    kernel = tuple(min(k, 1 + (s + 2 * padding - 1) // dilation) for k, s in zip(kernel, size, strict=True))
+    # Whole numbers: exact in every dtype.
+    x, w = (rng.integers(-2, 3, shape).astype(np.float64) for shape in ((2, 2 * groups, *size), (3 * groups, 2, *kernel)))
+    a, b = (torch.from_numpy(v).to(getattr(torch, dtype)).requires_grad_() for v in (x, w))
+    bias = torch.arange(3 * groups).to(a.dtype)
+    y = getattr(F, f"conv{dims}d")(a, b, bias, padding=padding, dilation=dilation, groups=groups)
+    linear = by_taps(x, w, padding, dilation, groups)
+    column = bias.double().numpy().reshape(-1, *[1] * dims)
+    np.testing.assert_array_equal(y.detach().double().numpy(), linear + column)
+    g = rng.integers(-1, 2, y.shape).astype(np.float64)
+    y.backward(torch.from_numpy(g).to(y.dtype))
+    # Linear in each: the products of the gradients with x and w are that of g with the result.
+    tolerance = {"rtol": 2e-2, "atol": 20} if dtype == "bfloat16" else {"rtol": 1e-6}
+    np.testing.assert_allclose((a.grad.double().numpy() * x).sum(), (g * linear).sum(), **tolerance)
+    np.testing.assert_allclose((b.grad.double().numpy() * w).sum(), (g * linear).sum(), **tolerance)
+    t = getattr(F, f"conv_transpose{dims}d")(
+        torch.from_numpy(g).to(y.dtype), b, torch.zeros(2 * groups, dtype=a.dtype), padding=padding, dilation=dilation, groups=groups
+    )
+    np.testing.assert_array_equal(t.detach().double().numpy(), a.grad.double().numpy())

@@ -4,10 +4,10 @@
 #include <type_traits>
 
 #include "cpu/buffer.h"
-#include "cpu/depthwise.h"
 #include "cpu/gemm.h"
 #include "cpu/onednn_conv.h"
 #include "cpu/parallel.h"
+#include "cpu/shifted_conv.h"
 #include "cpu/widen.h"
 
 namespace rl::cpu {
@@ -220,6 +220,8 @@ bool by_onednn(ConvKind kind, const ConvShape& s, const Geometry& g, const T* so
     } else {
         if (bf16 && !onednn::has_bf16()) return false;
         if (!bf16 && g.work() <= kTinyWork) return false;
+        // Measured: oneDNN's gradient of such weights holds numbers that are not of it.
+        if (bf16 && kind == ConvKind::BackwardWeights && g.groups > 1 && (g.in_group % 16 || g.out_group % 16)) return false;
         Layout wants = onednn::conv_layout(kind, s);
         auto a = ordered_source(g, source, source_layout, wants);
         auto b = ordered_destination(g, destination, destination_layout, wants);
@@ -234,12 +236,26 @@ bool by_onednn(ConvKind kind, const ConvShape& s, const Geometry& g, const T* so
 }
 #endif
 
-// Are both images planar, and the convolution one that is computed here channel by channel? Measured: oneDNN is faster with
-// large windows of two dimensions, but for the gradient of the weights.
+// Are both images planar, and the convolution one that is computed here as sums of shifted planes? Measured: oneDNN is faster
+// with large windows of two dimensions of single channels, but for the gradient of the weights.
 template <class T>
-bool by_channels(const ConvShape& s, const Geometry& g, Layout a, Layout b, bool weights = false) {
-    if (RL_HAVE_ONEDNN && !weights && s.dims == 2 && g.window > 16 && std::is_same_v<T, float>) return false;
-    return (std::is_same_v<T, float> || std::is_same_v<T, double>) && a == Layout::Planar && b == Layout::Planar && is_depthwise(s) && g.work() > kTinyWork;
+bool by_shifts(const ConvShape& s, const Geometry& g, Layout a, Layout b, bool weights = false) {
+    if (RL_HAVE_ONEDNN && !weights && s.dims == 2 && is_depthwise(s) && g.window > 16 && std::is_same_v<T, float>) return false;
+    return (std::is_same_v<T, float> || std::is_same_v<T, double>) && a == Layout::Planar && b == Layout::Planar && is_shiftable(s);
+}
+
+// A bias for each channel is added to an image of `positions`.
+template <class T>
+void add_bias(T* image, Layout layout, const T* bias, int64_t batch, int64_t channels, int64_t positions) {
+    const bool planar = layout == Layout::Planar;
+    parallel_for(batch * channels, std::max<int64_t>(1, 32768 / positions), [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+            T* to = planar ? image + i * positions : image + i / channels * channels * positions + i % channels;
+            const int64_t step = planar ? 1 : channels;
+            const T b = bias[i % channels];
+            for (int64_t p = 0; p < positions; ++p) to[p * step] = T(to[p * step] + b);
+        }
+    });
 }
 
 template <class T>
@@ -253,6 +269,32 @@ struct Widened : Buffer<float> {
     }
 };
 
+template <class T>
+void data_gradient(const ConvShape& s, const Geometry& g, const T* gradient, Layout gradient_layout, const T* weights,
+                   Layout weights_layout, T* source_gradient, Layout source_layout) {
+    if (g.destination_size() == 0) {
+        std::fill_n(source_gradient, g.source_size(), T(0));
+        return;
+    }
+#if RL_HAVE_ONEDNN
+    if (by_onednn<T>(ConvKind::BackwardData, s, g, source_gradient, source_layout, weights, weights_layout, nullptr,
+                     gradient, gradient_layout))
+        return;
+#endif
+    if constexpr (is_16bit<T>) {
+        Widened<T> y(gradient, g.destination_size()), w(weights, g.weights_size());
+        Buffer<float> x(g.source_size());
+        conv_backward_data<float>(s, y.data, gradient_layout, w.data, weights_layout, nullptr, x.data, source_layout);
+        narrow_matrix(x.data, 1, g.source_size(), source_gradient, g.source_size());
+    } else {
+        auto x = ordered_source(g, source_gradient, source_layout, Layout::Planar);
+        auto w = ordered_weights(g, weights, weights_layout);
+        auto y = ordered_destination(g, gradient, gradient_layout, Layout::Planar);
+        planar_backward_data(g, y.read(), w.read(), x.data());
+        x.write_back();
+    }
+}
+
 }  // namespace
 
 template <class T>
@@ -261,7 +303,7 @@ void conv_forward(const ConvShape& s, const T* source, Layout source_layout, con
     Geometry g(s);
     if (g.destination_size() == 0) return;
     if constexpr (!is_16bit<T>)
-        if (by_channels<T>(s, g, source_layout, destination_layout)) return depthwise_forward(s, source, weights, bias, destination);
+        if (by_shifts<T>(s, g, source_layout, destination_layout)) return shifted_forward(s, source, ordered_weights(g, weights, weights_layout).read(), bias, destination);
 #if RL_HAVE_ONEDNN
     if (by_onednn(ConvKind::Forward, s, g, source, source_layout, weights, weights_layout, bias, destination,
                   destination_layout))
@@ -283,32 +325,14 @@ void conv_forward(const ConvShape& s, const T* source, Layout source_layout, con
 
 template <class T>
 void conv_backward_data(const ConvShape& s, const T* gradient, Layout gradient_layout, const T* weights,
-                        Layout weights_layout, T* source_gradient, Layout source_layout) {
+                        Layout weights_layout, const T* bias, T* source_gradient, Layout source_layout) {
     Geometry g(s);
     if (g.source_size() == 0) return;
-    if (g.destination_size() == 0) {
-        std::fill_n(source_gradient, g.source_size(), T(0));
-        return;
-    }
     if constexpr (!is_16bit<T>)
-        if (by_channels<T>(s, g, gradient_layout, source_layout)) return depthwise_backward_data(s, gradient, weights, source_gradient);
-#if RL_HAVE_ONEDNN
-    if (by_onednn<T>(ConvKind::BackwardData, s, g, source_gradient, source_layout, weights, weights_layout, nullptr,
-                     gradient, gradient_layout))
-        return;
-#endif
-    if constexpr (is_16bit<T>) {
-        Widened<T> y(gradient, g.destination_size()), w(weights, g.weights_size());
-        Buffer<float> x(g.source_size());
-        conv_backward_data<float>(s, y.data, gradient_layout, w.data, weights_layout, x.data, source_layout);
-        narrow_matrix(x.data, 1, g.source_size(), source_gradient, g.source_size());
-    } else {
-        auto x = ordered_source(g, source_gradient, source_layout, Layout::Planar);
-        auto w = ordered_weights(g, weights, weights_layout);
-        auto y = ordered_destination(g, gradient, gradient_layout, Layout::Planar);
-        planar_backward_data(g, y.read(), w.read(), x.data());
-        x.write_back();
-    }
+        if (g.destination_size() && by_shifts<T>(s, g, gradient_layout, source_layout))
+            return shifted_backward_data(s, gradient, ordered_weights(g, weights, weights_layout).read(), bias, source_gradient);
+    data_gradient(s, g, gradient, gradient_layout, weights, weights_layout, source_gradient, source_layout);
+    if (bias) add_bias(source_gradient, source_layout, bias, g.batch, g.in_channels, g.in_positions);
 }
 
 template <class T>
@@ -320,7 +344,11 @@ void conv_backward_weights(const ConvShape& s, const T* source, Layout source_la
         return;
     }
     if constexpr (!is_16bit<T>)
-        if (by_channels<T>(s, g, source_layout, gradient_layout, true)) return depthwise_backward_weights(s, source, gradient, weights_gradient);
+        if (by_shifts<T>(s, g, source_layout, gradient_layout, true)) {
+            auto w = ordered_weights(g, weights_gradient, weights_layout);
+            shifted_backward_weights(s, source, gradient, w.data());
+            return w.write_back();
+        }
 #if RL_HAVE_ONEDNN
     if (by_onednn<T>(ConvKind::BackwardWeights, s, g, source, source_layout, weights_gradient, weights_layout,
                      nullptr, gradient, gradient_layout))
@@ -344,7 +372,7 @@ bool conv_gradients_channels_last(const ConvShape& s, DType type) {
 #if RL_HAVE_ONEDNN
     if (type == DType::BFloat16 ? !onednn::has_bf16() : type != DType::Float32 || Geometry(s).work() <= kTinyWork)
         return false;
-    if (is_depthwise(s)) return false;
+    if (is_shiftable(s)) return false;
     return onednn::conv_layout(ConvKind::BackwardData, s) == Layout::ChannelsLast &&
            onednn::conv_layout(ConvKind::BackwardWeights, s) == Layout::ChannelsLast;
 #else
@@ -355,7 +383,7 @@ bool conv_gradients_channels_last(const ConvShape& s, DType type) {
 
 #define RL_CONV(T)                                                                                             \
     template void conv_forward<T>(const ConvShape&, const T*, Layout, const T*, Layout, const T*, T*, Layout); \
-    template void conv_backward_data<T>(const ConvShape&, const T*, Layout, const T*, Layout, T*, Layout);     \
+    template void conv_backward_data<T>(const ConvShape&, const T*, Layout, const T*, Layout, const T*, T*, Layout); \
     template void conv_backward_weights<T>(const ConvShape&, const T*, Layout, const T*, Layout, T*, Layout);
 
 RL_CONV(float)

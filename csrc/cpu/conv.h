@@ -22,9 +22,10 @@ template <class T>
 void conv_forward(const ConvShape& shape, const T* source, Layout source_layout, const T* weights,
                   Layout weights_layout, const T* bias, T* destination, Layout destination_layout);
 
+// bias: one number for each channel of the source, or null, that a transposed convolution adds.
 template <class T>
 void conv_backward_data(const ConvShape& shape, const T* gradient, Layout gradient_layout, const T* weights,
-                        Layout weights_layout, T* source_gradient, Layout source_layout);
+                        Layout weights_layout, const T* bias, T* source_gradient, Layout source_layout);
 
 template <class T>
 void conv_backward_weights(const ConvShape& shape, const T* source, Layout source_layout, const T* gradient,

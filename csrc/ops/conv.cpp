@@ -198,10 +198,7 @@ Tensor real_convolution(const Tensor& input, const Tensor& weight, const Tensor&
     dispatch_conv(input.dtype(), [&](auto tag) {
         using T = typename decltype(tag)::type;
         if (!o.transposed) return cpu::conv_forward<T>(s, x.t.template data<T>(), x.layout, w.t.template data<T>(), w.layout, b ? b.data<T>() : nullptr, r.data<T>(), layout);
-        cpu::conv_backward_data<T>(s, x.t.template data<T>(), x.layout, w.t.template data<T>(), w.layout, r.data<T>(), layout);
-        Dims column(sizes.size() - 1, 1);
-        column[0] = sizes[1];
-        if (b) add_(r, reshape(b, column));
+        cpu::conv_backward_data<T>(s, x.t.template data<T>(), x.layout, w.t.template data<T>(), w.layout, b ? b.data<T>() : nullptr, r.data<T>(), layout);
     });
     return r;
 }
@@ -215,7 +212,7 @@ Tensor real_input_gradient(const Tensor& g, const Dims& input, const Tensor& wei
     dispatch_conv(g.dtype(), [&](auto tag) {
         using T = typename decltype(tag)::type;
         if (o.transposed) cpu::conv_forward<T>(s, y.t.template data<T>(), y.layout, w.t.template data<T>(), w.layout, nullptr, r.data<T>(), layout);
-        else cpu::conv_backward_data<T>(s, y.t.template data<T>(), y.layout, w.t.template data<T>(), w.layout, r.data<T>(), layout);
+        else cpu::conv_backward_data<T>(s, y.t.template data<T>(), y.layout, w.t.template data<T>(), w.layout, nullptr, r.data<T>(), layout);
     });
     return r;
 }

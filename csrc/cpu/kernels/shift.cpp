@@ -1,4 +1,4 @@
-// Sums over shifted copies of a run: what a convolution of one channel is made of (cpu/depthwise.cpp).
+// Sums over shifted copies of a run: what a convolution of few channels is made of (cpu/shifted_conv.cpp).
 #include "cpu/kernels/table.h"
 
 namespace rl::cpu {
