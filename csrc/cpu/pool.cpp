@@ -300,33 +300,70 @@ RL_CLONES void average_pairs(const float* upper, const float* lower, float* out,
     for (int64_t o = 0; o < n; ++o) out[o] = (((upper[2 * o] + upper[2 * o + 1]) + lower[2 * o]) + lower[2 * o + 1]) / divisor;
 }
 
-// Windows that lie in their plane as a whole, where they need no list: those of 2 x 2 side by side, a row of results at a time,
-// and any where they are few.
-bool average_whole(const PoolShape& s, const float* in, float* out) {
-    if (s.adaptive || s.dims != 2) return false;
+// Windows of 2 x 2 side by side, a row of results at a time.
+bool average_of_pairs(const PoolShape& s, const float* in, float* out) {
+    if (s.adaptive || s.dims != 2 || s.kernel[0] != 2 || s.kernel[1] != 2 || s.stride[1] != 2 || s.output[1] < 8) return false;
     for (int i = 0; i < 2; ++i)
-        if (s.padding[i] || (s.output[i] - 1) * s.stride[i] + s.kernel[i] > s.input[i]) return false;
-    const int64_t *k = s.kernel, width = s.input[1], n = s.output[1], work = n * k[0] * k[1], total = s.batch * s.channels * s.output[0];
-    bool pairs = k[0] == 2 && k[1] == 2 && s.stride[1] == 2 && n >= 8;
-    if (!pairs && total * work > 256) return false;
-    float divisor = float(s.divisor ? s.divisor : k[0] * k[1]);
-    parallel_for(total, total * work < kSerialWork ? total + 1 : std::max<int64_t>(1, kSerialWork / work), [&](int64_t begin, int64_t end) {
+        if (s.padding[i] || (s.output[i] - 1) * s.stride[i] + 2 > s.input[i]) return false;
+    const int64_t width = s.input[1], n = s.output[1], total = s.batch * s.channels * s.output[0];
+    const float divisor = float(s.divisor ? s.divisor : 4);
+    parallel_for(total, total * n * 4 < kSerialWork ? total + 1 : std::max<int64_t>(1, kSerialWork / (n * 4)), [&](int64_t begin, int64_t end) {
         for (int64_t r = begin; r < end; ++r) {
             const float* from = in + (r / s.output[0] * s.input[0] + r % s.output[0] * s.stride[0]) * width;
-            float* to = out + r * n;
-            if (pairs) {
-                average_pairs(from, from + width, to, n, divisor);
-                continue;
-            }
-            for (int64_t o = 0; o < n; ++o, from += s.stride[1]) {
-                float sum = 0;
-                for (int64_t y = 0; y < k[0]; ++y)
-                    for (int64_t x = 0; x < k[1]; ++x) sum += from[y * width + x];
-                to[o] = sum / divisor;
-            }
+            average_pairs(from, from + width, out + r * n, n, divisor);
         }
     });
     return true;
+}
+
+// Calls f(result, its plane, place of the window's first element, visit) where a few windows lie in their planes as a whole and
+// need no list; visit(g) calls g(place) for the elements of a window. False if they are others.
+template <class F>
+bool few_windows(const PoolShape& s, F f) {
+    constexpr int64_t kFew = 256;  // elements of windows
+    int64_t in[3] = {1, 1, 1}, out[3] = {1, 1, 1}, k[3] = {1, 1, 1}, stride[3] = {1, 1, 1}, step[3] = {1, 1, 1}, work = s.batch * s.channels;
+    if (s.adaptive) return false;
+    for (int i = 0; i < s.dims; ++i) {
+        const int to = 3 - s.dims + i;
+        in[to] = s.input[i], out[to] = s.output[i], k[to] = s.kernel[i], stride[to] = s.stride[i], step[to] = s.dilation[i];
+        if (work > kFew || out[to] > kFew || k[to] > kFew) return false;
+        work *= out[to] * k[to];
+        if (s.padding[i] || (out[to] - 1) * stride[to] + (k[to] - 1) * step[to] >= in[to]) return false;
+    }
+    if (work > kFew) return false;
+    int64_t o = 0;
+    for (int64_t plane = 0; plane < s.batch * s.channels; ++plane)
+        for (int64_t d = 0; d < out[0]; ++d)
+            for (int64_t h = 0; h < out[1]; ++h)
+                for (int64_t w = 0; w < out[2]; ++w, ++o) {
+                    const int64_t first = (d * stride[0] * in[1] + h * stride[1]) * in[2] + w * stride[2];
+                    f(o, plane * in[0] * in[1] * in[2], first, [&](auto g) {
+                        for (int64_t z = 0; z < k[0]; ++z)
+                            for (int64_t y = 0; y < k[1]; ++y)
+                                for (int64_t x = 0; x < k[2]; ++x) g(first + (z * step[0] * in[1] + y * step[1]) * in[2] + x * step[2]);
+                    });
+                }
+    return true;
+}
+bool average_of_few(const PoolShape& s, const float* in, float* out) {
+    int64_t elements = 1;
+    for (int i = 0; i < s.dims; ++i) elements *= s.kernel[i];
+    return few_windows(s, [&](int64_t o, int64_t plane, int64_t, auto visit) {
+        float sum = 0;
+        visit([&](int64_t i) { sum += in[plane + i]; });
+        out[o] = sum / float(s.divisor ? s.divisor : elements);
+    });
+}
+bool max_of_few(const PoolShape& s, const float* in, float* out, int64_t* indices) {
+    return few_windows(s, [&](int64_t o, int64_t plane, int64_t first, auto visit) {
+        float best = lowest<float>();
+        int64_t at = first;
+        visit([&](int64_t i) {
+            if (beats(in[plane + i], best)) best = in[plane + i], at = i;
+        });
+        out[o] = best;
+        if (indices) indices[o] = at;
+    });
 }
 
 RL_CLONES void add_line(float* sum, const float* in, int64_t n) {
@@ -422,6 +459,7 @@ template <class T>
 void max_pool_forward(const PoolShape& s, Layout layout, const T* source, T* destination, int64_t* indices) {
     if constexpr (std::is_same_v<T, float>)
         if (layout == Layout::Planar || s.channels == 1) {
+            if (max_of_few(s, source, destination, indices)) return;
             if (has_long_windows(s)) return max_pool_runs(s, source, destination, indices);
             if (has_long_rows(s) && !halves(s)) return max_pool_rows(s, source, destination, indices);
         }
@@ -476,7 +514,7 @@ void average_pool_forward(const PoolShape& s, Layout layout, const T* source, T*
     if constexpr (std::is_same_v<T, float>)
         if (layout == Layout::Planar || s.channels == 1) {
             if (has_long_windows(s)) return average_pool_runs(s, source, destination);
-            if (average_whole(s, source, destination)) return;
+            if (average_of_few(s, source, destination) || average_of_pairs(s, source, destination)) return;
             if (has_long_rows(s)) return average_pool_rows(s, source, destination);
         }
     Geometry g(s);

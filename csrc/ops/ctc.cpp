@@ -29,17 +29,22 @@ struct Sequence {
 
 struct Problem {
     int64_t time, batch, classes, states;  // states of the longest target
-    Tensor log_probs, targets;             // contiguous: (time, batch, classes) in double, int64
-    std::vector<int64_t> input_lengths, target_lengths, starts;
+    Tensor log_probs, targets;             // contiguous: (time, batch, classes) in float or double, int64
+    Dims input_lengths, target_lengths, starts;
     int64_t blank;
     Sequence sequence(int64_t b) const { return {input_lengths[size_t(b)], target_lengths[size_t(b)], targets.data<int64_t>() + starts[size_t(b)], blank}; }
-    const double* row(int64_t t, int64_t b) const { return log_probs.data<double>() + (t * batch + b) * classes; }
+    // f(the probabilities of a step of a sequence)
+    template <class F> void with_row(int64_t t, int64_t b, F f) const {
+        int64_t at = (t * batch + b) * classes;
+        if (log_probs.dtype() == DType::Float32) f(log_probs.data<float>() + at);
+        else f(log_probs.data<double>() + at);
+    }
 };
 
 Problem problem(const Tensor& log_probs, const Tensor& targets, const Dims& input_lengths, const Dims& target_lengths, int64_t blank) {
     check(log_probs.dim() == 3 && targets.dim() >= 1 && targets.dim() <= 2, "ctc_loss: expected log_probs of 3 dimensions and targets of 1 or 2, got ", log_probs.sizes(), " and ", targets.sizes());
     check(int64_t(input_lengths.size()) == log_probs.sizes()[1] && input_lengths.size() == target_lengths.size(), "ctc_loss: input_lengths and target_lengths must be of size batch_size ", log_probs.sizes()[1]);
-    Problem p{log_probs.sizes()[0], log_probs.sizes()[1], log_probs.sizes()[2], 1, cast_raw(log_probs, DType::Float64), cast_raw(targets, DType::Int64), {}, {}, {}, blank};
+    Problem p{log_probs.sizes()[0], log_probs.sizes()[1], log_probs.sizes()[2], 1, log_probs.dtype() == DType::Float32 ? contiguous(log_probs) : cast_raw(log_probs, DType::Float64), cast_raw(targets, DType::Int64), {}, {}, {}, blank};
     int64_t at = 0;
     for (int64_t b = 0; b < p.batch; b++) {
         int64_t n = target_lengths[size_t(b)], steps = input_lengths[size_t(b)];
@@ -56,49 +61,111 @@ Problem problem(const Tensor& log_probs, const Tensor& targets, const Dims& inpu
     return p;
 }
 
-// The logarithms of the paths that are in each state after each step: row t of `time` rows of `stride` elements, of which two
-// stand before state 0. Backwards, the steps and the states are counted from the end: the ways from a state to the end are
-// the paths to it in the reversed sequence. Both hold their own step's probability.
-struct Paths {
-    const Problem& p;
-    Sequence q;
-    int64_t b, n, stride;
-    bool backwards;
-    cpu::Buffer<double> rows, skip, emitted;
+// Sequences whose states are computed side by side, so that vectors are full: [first, last), of a number of states that
+// depends on their targets alone.
+std::vector<std::pair<int64_t, int64_t>> groups(const Problem& p) {
+    constexpr int64_t kStates = 64;
+    std::vector<std::pair<int64_t, int64_t>> r;
+    int64_t states = kStates;
+    for (int64_t b = 0; b < p.batch; b++) {
+        if (states >= kStates) r.emplace_back(b, b), states = 0;
+        r.back().second = b + 1, states += p.sequence(b).states();
+    }
+    return r;
+}
 
-    Paths(const Problem& problem, int64_t batch, bool back)
-        : p(problem), q(problem.sequence(batch)), b(batch), n(q.states()), stride(n + 2), backwards(back), rows(q.time * stride), skip(n), emitted(n) {
-        for (int64_t s = 0; s < n; s++) skip.data[s] = s >= 2 && q.skips(backwards ? n + 1 - s : s) ? 0 : -INFINITY;
-        for (int64_t t = 0; t < q.time; t++) {
-            double* row = after(t);
-            row[-2] = row[-1] = -INFINITY;
-            emit(backwards ? q.time - 1 - t : t);
-            if (t > 0) cpu::kernels().ctc_step(row, after(t - 1), skip.data, emitted.data, n);
-            else
-                for (int64_t s = 0; s < n; s++) row[s] = s < 2 ? emitted.data[s] : -INFINITY;
+// The logarithms of the paths that are in each state after each step: row t of `time` rows of `stride` elements, of which two
+// stand before the first state of each sequence. Backwards, the steps and the states are counted from the end: the ways from a
+// state to the end are the paths to it in the reversed sequence. Both hold their own step's probability. Behind a sequence's
+// last step its rows mean nothing.
+struct Paths {
+    struct Lane {
+        Sequence q;
+        int64_t b, n, at;  // its number, its states, the place of the first
+        double total;      // the logarithm of all paths
+    };
+    const Problem& p;
+    bool backwards;
+    std::vector<Lane> lanes;
+    int64_t time, stride;
+    cpu::Buffer<double> room;
+    double *rows, *skip, *emitted;
+
+    Paths(const Problem& problem, std::pair<int64_t, int64_t> group, bool back)
+        : p(problem), backwards(back), lanes(lanes_of(problem, group)), time(longest(lanes)), stride(lanes.back().at + lanes.back().n), room((time + 2) * stride), rows(room.data + 2 * stride), skip(room.data), emitted(skip + stride) {
+        std::fill_n(skip, 2 * stride, -INFINITY);
+        for (const Lane& l : lanes)
+            for (int64_t s = 2; s < l.n; s++)
+                if (l.q.skips(back ? l.n + 1 - s : s)) skip[l.at + s] = 0;
+        for (int64_t t = 0; t < time; t++) step(t);
+        for (Lane& l : lanes) {
+            const double* last = l.q.time ? after(l.q.time - 1, l) : nullptr;
+            l.total = !last ? l.q.labels == 0 ? 0 : -INFINITY : l.q.labels ? log_add(last[l.n - 1], last[l.n - 2]) : last[0];
         }
     }
-    double* after(int64_t t) { return rows.data + t * stride + 2; }
-    void emit(int64_t t) {  // what each state says at step t
-        const double* probs = p.row(t, b);
-        for (int64_t s = 0; s < n; s++) emitted.data[s] = probs[q.label(backwards ? n - 1 - s : s)];
+    static std::vector<Lane> lanes_of(const Problem& p, std::pair<int64_t, int64_t> group) {
+        std::vector<Lane> r;
+        int64_t at = 2;
+        for (int64_t b = group.first; b < group.second; b++) {
+            Sequence q = p.sequence(b);
+            r.push_back({q, b, q.states(), at, 0});
+            at += q.states() + 2;
+        }
+        return r;
     }
-    double total() {
-        if (q.time == 0) return q.labels == 0 ? 0 : -INFINITY;
-        const double* last = after(q.time - 1);
-        return q.labels ? log_add(last[n - 1], last[n - 2]) : last[0];
+    static int64_t longest(const std::vector<Lane>& lanes) {
+        int64_t r = 0;
+        for (const Lane& l : lanes) r = std::max(r, l.q.time);
+        return r;
+    }
+    void step(int64_t t) {
+        double* row = rows + t * stride;
+        for (const Lane& l : lanes)
+            if (t < l.q.time) emit(backwards ? l.q.time - 1 - t : t, l);
+        if (t > 0) cpu::kernels().ctc_step(row + 2, row - stride + 2, skip + 2, emitted + 2, stride - 2);
+        for (const Lane& l : lanes) {
+            double* to = row + l.at;
+            to[-2] = to[-1] = -INFINITY;  // also beside a sequence with NaN
+            if (t == 0)
+                for (int64_t s = 0; s < l.n; s++) to[s] = s < 2 ? emitted[l.at + s] : -INFINITY;
+        }
+    }
+    const double* after(int64_t t, const Lane& l) const { return rows + t * stride + l.at; }
+    void emit(int64_t t, const Lane& l) {  // what each state says at step t
+        p.with_row(t, l.b, [&](const auto* probs) {
+            for (int64_t s = 0; s < l.n; s++) emitted[l.at + s] = double(probs[l.q.label(backwards ? l.n - 1 - s : s)]);
+        });
     }
 };
 
 // Adds up for each class, at step t, the share that its states have of all paths.
-void shares_of_classes(double* shares, Paths& alpha, Paths& beta, int64_t t, double total, double* each, double* reversed) {
-    const Sequence& q = alpha.q;
-    const double* back = beta.after(q.time - 1 - t);
-    std::reverse_copy(back, back + alpha.n, reversed);
-    alpha.emit(t);
-    cpu::kernels().ctc_shares(each, alpha.after(t), reversed, alpha.emitted.data, total, alpha.n);
+void shares_of_classes(double* shares, Paths& alpha, const Paths& beta, const Paths::Lane& l, int64_t t, double* each, double* reversed) {
+    const double* back = beta.after(l.q.time - 1 - t, l);
+    std::reverse_copy(back, back + l.n, reversed);
+    alpha.emit(t, l);
+    cpu::kernels().ctc_shares(each, alpha.after(t, l), reversed, alpha.emitted + l.at, l.total, l.n);
     std::fill(shares, shares + alpha.p.classes, 0.0);
-    for (int64_t s = 0; s < alpha.n; s++) shares[q.label(s)] += each[s];
+    for (int64_t s = 0; s < l.n; s++) shares[l.q.label(s)] += each[s];
+}
+
+// The gradient of one sequence's steps, into r of the probabilities' dtype.
+void sequence_gradient(const Tensor& r, Paths& alpha, const Paths& beta, const Paths::Lane& l, double weight) {
+    const Problem& p = alpha.p;
+    cpu::Buffer<double> each(l.n), reversed(l.n), shares(p.classes), probs(p.classes);
+    for (int64_t t = 0; t < l.q.time; t++) {
+        if (l.total == -INFINITY) std::fill(shares.data, shares.data + p.classes, NAN);  // of nothing
+        else shares_of_classes(shares.data, alpha, beta, l, t, each.data, reversed.data);
+        int64_t at = (t * p.batch + l.b) * p.classes;
+        p.with_row(t, l.b, [&](const auto* row) {
+            using T = std::remove_cvref_t<decltype(*row)>;
+            if constexpr (std::is_same_v<T, double>) cpu::kernels().ctc_gradient(r.data<double>() + at, row, shares.data, weight, p.classes);
+            else {
+                cpu::kernels().f32_to_f64(probs.data, row, p.classes);
+                cpu::kernels().ctc_gradient(probs.data, probs.data, shares.data, weight, p.classes);
+                cpu::kernels().f64_to_f32(r.data<float>() + at, probs.data, p.classes);
+            }
+        });
+    }
 }
 
 // ---- by operators, for the gradient's gradient
@@ -156,19 +223,13 @@ struct CtcBackward : Op<CtcBackward> {
         if (g.is_meta()) return empty(log_probs.sizes(), log_probs.dtype(), Device::Meta);
         Problem p = problem(log_probs, targets, input_lengths, target_lengths, blank);
         check(g.dim() == 1 && g.numel() == p.batch, "_ctc_loss_backward: expected a gradient of shape (", p.batch, "), got ", g.sizes());
-        Tensor r = zeros(log_probs.sizes(), DType::Float64), gd = cast_raw(g, DType::Float64);
-        cpu::parallel_for(p.batch, 2, [&](int64_t begin, int64_t end) {
-            cpu::Buffer<double> each(p.states), reversed(p.states), shares(p.classes);
-            for (int64_t b = begin; b < end; b++) {
-                Paths alpha(p, b, false);
-                double total = alpha.total(), weight = gd.data<double>()[b];
-                if (zero_infinity && total == -INFINITY) continue;
-                Paths beta(p, b, true);
-                for (int64_t t = 0; t < alpha.q.time; t++) {
-                    if (total == -INFINITY) std::fill(shares.data, shares.data + p.classes, NAN);  // of nothing
-                    else shares_of_classes(shares.data, alpha, beta, t, total, each.data, reversed.data);
-                    cpu::kernels().ctc_gradient(r.data<double>() + (t * p.batch + b) * p.classes, p.row(t, b), shares.data, weight, p.classes);
-                }
+        Tensor r = zeros(log_probs.sizes(), p.log_probs.dtype()), gd = cast_raw(g, DType::Float64);
+        auto each = groups(p);
+        cpu::parallel_for(int64_t(each.size()), 2, [&](int64_t begin, int64_t end) {
+            for (int64_t i = begin; i < end; i++) {
+                Paths alpha(p, each[size_t(i)], false), beta(p, each[size_t(i)], true);
+                for (const Paths::Lane& l : alpha.lanes)
+                    if (!zero_infinity || l.total != -INFINITY) sequence_gradient(r, alpha, beta, l, gd.data<double>()[l.b]);
             }
         });
         return cast_raw(r, log_probs.dtype());
@@ -194,9 +255,10 @@ struct CtcBackward : Op<CtcBackward> {
     // (time, batch, 1): one at the steps of a sequence, zero behind it, and everywhere where its loss was infinite and is left out.
     static Tensor steps(const Problem& p, bool zero_infinity) {
         Tensor r = zeros(Dims{p.time, p.batch, 1}, DType::Float64);
-        for (int64_t b = 0; b < p.batch; b++) {
-            bool counts = !zero_infinity || Paths(p, b, false).total() != -INFINITY;
-            for (int64_t t = 0; counts && t < p.sequence(b).time; t++) r.data<double>()[t * p.batch + b] = 1;
+        for (auto& group : groups(p)) {
+            Paths paths(p, group, false);
+            for (const Paths::Lane& l : paths.lanes)
+                for (int64_t t = 0; (!zero_infinity || l.total != -INFINITY) && t < l.q.time; t++) r.data<double>()[t * p.batch + l.b] = 1;
         }
         return r;
     }
@@ -212,11 +274,16 @@ struct CtcLossEach : Op<CtcLossEach> {
         Dims sizes{log_probs.sizes()[1]};
         if (log_probs.is_meta()) return empty(sizes, log_probs.dtype(), Device::Meta);
         Problem p = problem(log_probs, targets, input_lengths, target_lengths, blank);
-        Tensor r = empty(sizes, DType::Float64);
-        cpu::parallel_for(p.batch, 2, [&](int64_t begin, int64_t end) {
-            for (int64_t b = begin; b < end; b++) {
-                double loss = -Paths(p, b, false).total();
-                r.data<double>()[b] = zero_infinity && loss == INFINITY ? 0 : loss;
+        Tensor r = empty(sizes, p.log_probs.dtype());
+        auto put = [&](int64_t b, double loss) {
+            if (r.dtype() == DType::Float32) r.data<float>()[b] = float(loss);
+            else r.data<double>()[b] = loss;
+        };
+        auto each = groups(p);
+        cpu::parallel_for(int64_t(each.size()), 2, [&](int64_t begin, int64_t end) {
+            for (int64_t i = begin; i < end; i++) {
+                Paths paths(p, each[size_t(i)], false);
+                for (const Paths::Lane& l : paths.lanes) put(l.b, zero_infinity && l.total == -INFINITY ? 0 : -l.total);
             }
         });
         return cast_raw(r, log_probs.dtype());
@@ -249,7 +316,8 @@ Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, PyObject* input_
     check(blank >= 0 && blank < lp.sizes()[2], "blank must be in label range");
     check(int64_t(in.size()) == batch, "input_lengths must be of size batch_size");
     check(int64_t(out.size()) == batch, "target_lengths must be of size batch_size");
-    for (int64_t n : in) check(n >= 0 && n <= time, "Expected input_lengths to have value at ", n < 0 ? "least 0" : "most ", n < 0 ? std::string() : str(time), ", but got value ", n, " (while checking arguments for ctc_loss_allocate_outputs)");
+    for (int64_t n : in)
+        if (n < 0 || n > time) raise(Err::Runtime, "Expected input_lengths to have value at ", n < 0 ? "least 0" : "most " + str(time), ", but got value ", n, " (while checking arguments for ctc_loss_allocate_outputs)");
     for (int64_t n : out) {
         check(n >= 0, "Expected target_lengths to have value at least 0, but got value ", n, " (while checking arguments for ctc_loss_allocate_outputs)");
         total += n, longest = std::max(longest, n);

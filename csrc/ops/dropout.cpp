@@ -145,7 +145,7 @@ Tensor alpha_dropout(const Tensor& x, double p, Form f) {
     Tensor noise = draw_noise(x, 1 - p, f.channels);
     Tensor shift = add(mul(add(noise, Scalar(-1)), Scalar(kSaturation * a)), Scalar(kSaturation * a * p));
     noise = mul(noise, Scalar(a));
-    return f.inplace ? add_(mul_(x, noise), shift) : add(mul(x, noise), shift);
+    return add_(f.inplace ? mul_(x, noise) : mul(x, noise), shift);
 }
 Tensor drop(const Tensor& x, double p, bool train, Form f) {
     if (p == 0 || !train || x.numel() == 0) return x;

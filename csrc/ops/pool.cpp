@@ -304,8 +304,13 @@ std::pair<Tensor, Tensor> max_pool(const Tensor& input, const PoolCall& o, const
     const Dims& kernel = for_each_dim(o.kernel, o, "kernel_size", 0, room[0]);
     const Dims& stride = o.stride && !o.stride->empty() ? for_each_dim(*o.stride, o, "stride", 1, room[1]) : kernel;
     bool keep = recorded(input);
-    auto [r, at] = call<MaxPool>(input, kernel, stride, for_each_dim(o.padding, o, "padding", 0, room[2]), for_each_dim(dilation, o, "dilation", 1, room[3]), o.ceil_mode, indices || keep);
-    return {keep ? call<PooledMaximum>(input, r, at, int64_t(o.n)) : r, at};
+    const Dims &padding = for_each_dim(o.padding, o, "padding", 0, room[2]), &apart = for_each_dim(dilation, o, "dilation", 1, room[3]);
+    if (!keep) {
+        auto [r, at] = MaxPool::forward(input, kernel, stride, padding, apart, o.ceil_mode, indices);
+        return {r, at};
+    }
+    auto [r, at] = call<MaxPool>(input, kernel, stride, padding, apart, o.ceil_mode, true);
+    return {call<PooledMaximum>(input, r, at, int64_t(o.n)), at};
 }
 
 static void check_adaptive(const Tensor& input, const Dims& output, const char* op) {
@@ -336,8 +341,12 @@ OP(AdaptiveMaxPool);
 
 std::pair<Tensor, Tensor> adaptive_max_pool(const Tensor& input, const Dims& output, const char* op) {
     check_adaptive(input, output, op);
+    if (!recorded(input)) {
+        auto [r, at] = AdaptiveMaxPool::forward(input, output);
+        return {r, at};
+    }
     auto [r, at] = call<AdaptiveMaxPool>(input, output);
-    return {recorded(input) ? call<PooledMaximum>(input, r, at, int64_t(output.size())) : r, at};
+    return {call<PooledMaximum>(input, r, at, int64_t(output.size())), at};
 }
 
 // ---------------------------------------------------------------- mean: linear, so gradients are each other's gradients.
@@ -391,7 +400,9 @@ Tensor average_pool(const Tensor& input, const PoolCall& o, bool count_include_p
     const Dims& kernel = for_each_dim(o.kernel, o, "kernel_size", 0, room[0]);
     const Dims& stride = o.stride && !o.stride->empty() ? for_each_dim(*o.stride, o, "stride", 1, room[1]) : kernel;
     check(!divisor || *divisor != 0, "divisor must be not zero (", o.op, ")");
-    return call<AveragePool>(input, kernel, stride, for_each_dim(o.padding, o, "padding", 0, room[2]), o.ceil_mode, count_include_pad, divisor.value_or(0));
+    const Dims& padding = for_each_dim(o.padding, o, "padding", 0, room[2]);
+    if (!recorded(input)) return AveragePool::forward(input, kernel, stride, padding, o.ceil_mode, count_include_pad, divisor.value_or(0));
+    return call<AveragePool>(input, kernel, stride, padding, o.ceil_mode, count_include_pad, divisor.value_or(0));
 }
 
 struct AdaptiveAveragePool : Op<AdaptiveAveragePool> {

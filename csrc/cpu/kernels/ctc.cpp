@@ -7,7 +7,11 @@ inline namespace RL_ISA_NS {
 
 namespace {
 using V = Vec<double>;
-RL_INLINE V larger(V a, V b) { return where(a > b, a, b); }
+// a becomes the larger of the two, b the other: also of NaN both stay.
+RL_INLINE void order(V& a, V& b) {
+    const V larger = where(a > b, a, b);
+    b = where(a > b, b, a), a = larger;
+}
 }  // namespace
 
 void ctc_step(double* next, const double* before, const double* skip, const double* emitted, int64_t n) {
@@ -15,9 +19,10 @@ void ctc_step(double* next, const double* before, const double* skip, const doub
     map<double>(
         n, next,
         [=](V stay, V one, V two, V may_skip, V e) __attribute__((always_inline)) {
-            two = two + may_skip;
-            const V most = larger(larger(stay, one), two), shift = where(most == never, zero, most);
-            return e + (shift + m::log(m::exp(stay - shift) + m::exp(one - shift) + m::exp(two - shift)));
+            V most = two + may_skip;
+            order(stay, one), order(most, stay);
+            const V shift = where(most == never, zero, most);
+            return e + (most + m::log(V(1.0) + m::exp(stay - shift) + m::exp(one - shift)));
         },
         before, before - 1, before - 2, skip, emitted);
 }
