@@ -172,6 +172,10 @@ RL_INLINE Vec<T> log_edges(Vec<T> x, Vec<T> r) {
     r = where(x == Vec<T>(T(0)), Vec<T>(-inf<T>), r);
     return where(x < Vec<T>(T(0)), Vec<T>(nan<T>), r);
 }
+template <class T>
+RL_INLINE Vec<T> log_inside(Vec<T> x) {  // of positive finite numbers
+    return log_join(log_split_any(x), Vec<T>(T(0)));
+}
 // log(x) * (scale_high + scale_low) + k * (k_high + k_low): the logarithm to another base
 template <class T>
 RL_INLINE Vec<T> log_to_base(Vec<T> x, T scale_high, T scale_low, T k_high, T k_low) {
@@ -199,10 +203,10 @@ RL_INLINE Vec<double> pow_positive(Vec<double> x, Vec<double> y) {
     using V = Vec<double>;
     const LogParts<double> p = log_split_any(x);
     // s = f / (2 + f) in two doubles
-    const V den = p.f + V(2.0), den_low = p.f - (den - V(2.0));
-    const V s = p.f / den;
+    const V den = p.f + V(2.0), den_low = p.f - (den - V(2.0)), inverse = V(1.0) / den;
+    const V s = p.f * inverse;
     const V product = s * den;
-    const V s_low = (((p.f - product) - product_error(s, den, product)) - s * den_low) / den;
+    const V s_low = (((p.f - product) - product_error(s, den, product)) - s * den_low) * inverse;
     // log(1 + f) = 2s + s z (2/3 + z T(z)), z = s^2
     const V z = s * s, z_low = product_error(s, s, z) + V(2.0) * s * s_low;
     const V series = z * poly(z, 0.400000000000000002, 0.285714285714283723, 0.222222222222915602, 0.181818181690982058,
@@ -297,7 +301,7 @@ RL_INLINE Vec<T> sigmoid(Vec<T> x) {
 
 template <class T>
 RL_INLINE Vec<T> log(Vec<T> x) {
-    return detail::log_edges(x, detail::log_join(detail::log_split_any(x), Vec<T>(T(0))));
+    return detail::log_edges(x, detail::log_inside(x));
 }
 template <class T>
 RL_INLINE Vec<T> log1p(Vec<T> x) {
@@ -331,6 +335,7 @@ RL_INLINE Vec<T> pow(Vec<T> x, Vec<T> y) {
     using V = Vec<T>;
     const V zero = T(0), one = T(1), infinity = detail::inf<T>, ax = abs(x), ay = abs(y);
     V r = detail::pow_positive(ax, y);
+    if (__builtin_expect(all((x > zero) & (x < infinity) & (ay < infinity)), 1)) return r;
     const Mask<T> y_integer = rint(y) == y, half_integer = rint(y * V(T(0.5))) == y * V(T(0.5));
     const Mask<T> y_negative = y < zero, x_zero = ax == zero, x_infinite = ax == infinity;
     r = where(x_zero | x_infinite, where(x_zero ^ y_negative, zero, infinity), r);

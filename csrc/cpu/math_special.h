@@ -43,7 +43,7 @@ RL_INLINE Vec<double> erfinv_start(Vec<double> a) {
 // The same for erfc(x) = q, 0 < q <= 1, where q is too small for 1 - q: a series in 1/sqrt(w).
 RL_INLINE Vec<double> erfcinv_start(Vec<double> q) {
     using V = Vec<double>;
-    const V w = -log(q * (V(2.0) - q)), limit = 36.0, r = erfinv_start(V(1.0) - q, fast_min(limit, w));
+    const V w = -log_inside(q * (V(2.0) - q)), limit = 36.0, r = erfinv_start(V(1.0) - q, fast_min(limit, w));
     if (__builtin_expect(!any(w > limit), 1)) return r;
     constexpr double middle = (1.0 / 6 + 1.0 / 28) / 2, half = (1.0 / 6 - 1.0 / 28) / 2;
     const V s = sqrt(fast_max(limit, w)), t = (V(1.0) / s - V(middle)) * V(1 / half);
@@ -104,9 +104,10 @@ RL_INLINE Vec<double> lgamma(Vec<double> x) { return lanes(x, special::lgamma); 
 RL_INLINE Vec<double> erfinv(Vec<double> y) {
     using V = Vec<double>;
     const V a = abs(y), one = 1.0, x = detail::erfinv_start(a);
-    // One step of Halley's method.
-    const V error = where(a <= V(0.5), detail::erf_small(x) - a, (one - a) - detail::erfc_positive(x));
-    const V step = error * V(0.886226925452758014) * exp(x * x);
+    // One step of Halley's method. The error is that of erf(x) times e^(x^2).
+    const V scale = exp(x * x);
+    const V error = where(a <= V(0.5), (detail::erf_small(x) - a) * scale, (one - a) * scale - detail::erfcx_positive(x));
+    const V step = error * V(0.886226925452758014);
     return detail::erfinv_edges(y, x - step / fma(x, step, one));
 }
 
@@ -143,7 +144,7 @@ RL_INLINE Vec<double> ndtri_by(Vec<double> p) {
         constexpr double scale = 0.886226925452758014;
         // Newton's method: on erf in the middle, else on the logarithm of erfc, which is nearly a parabola.
         const V scaled = erfcx_positive(x), square = x * x;
-        const V middle = (one - q - erf_small(x)) * exp(square), tail = (log(scaled) - square - log(q)) * scaled;
+        const V middle = (one - q - erf_small(x)) * exp(square), tail = (log_inside(scaled) - square - log_inside(q)) * scaled;
         x += where(q > half, middle, tail) * scale;
     }
     x *= V(1.41421356237309504880);

@@ -309,11 +309,11 @@ void fill_uniform(Generator& g, T* out, int64_t n, double low, double high) {
 // once in millions, the library computes it again. `off` is more than they can differ by.
 inline bool sure(double v, double off) { return float(v - off) == float(v + off); }
 constexpr double kDifference = 0x1p-48;  // of a function's value, relatively
+constexpr int kPairs = 64;  // of normal values, made at a time
 
 // What normal() gives, pair by pair: f(at, count, pairs, exact), where exact(i) is the library's pair i of these.
 template <class F>
 int64_t in_normal_pairs(Generator& g, int64_t n, F f) {
-    constexpr int kPairs = 64;
     double turns[kPairs], u[kPairs], pair[2][kPairs];
     uint32_t draws[4 * kPairs];
     int64_t done = 0;
@@ -384,18 +384,14 @@ void fill_log_normal(Generator& g, T* out, int64_t n, double mean, double std) {
         if (g.has_normal() && n > 0) out[done++] = exact(g.normal());
         T* rest = out + done;
         done += in_normal_pairs(g, n - done, [&](int64_t at, int64_t count, const auto& pair, auto exact_pair) {
-            double exponent[2][64], value[2][64];
-            for (int half = 0; half < 2; ++half) {
-                for (int64_t i = 0; i < count; ++i) exponent[half][i] = pair[half][i] * std + mean;
-                kernels().draw_map(value[half], exponent[half], DrawMap::Exp, count);
+            double exponent[2 * kPairs], value[2 * kPairs];
+            for (int64_t i = 0; i < 2 * count; ++i) exponent[i] = pair[i & 1][i / 2] * std + mean;
+            kernels().draw_map(value, exponent, DrawMap::Exp, 2 * count);
+            for (int64_t i = 0; i < 2 * count; ++i) {
+                double scaled = exponent[i] - mean, v = value[i];
+                const bool good = sure(v, (1 + std::abs(scaled) + std::abs(mean)) * kDifference * v);
+                rest[at + i] = good ? T(float(v)) : exact(i & 1 ? exact_pair(i / 2).second : exact_pair(i / 2).first);
             }
-            for (int64_t i = 0; i < count; ++i)
-                for (int half = 0; half < 2; ++half) {
-                    double v = value[half][i], e = exponent[half][i];
-                    double off = (1 + std::abs(pair[half][i] * std) + std::abs(e)) * kDifference * v;
-                    const bool good = sure(v, off);
-                    rest[at + 2 * i + half] = good ? T(float(v)) : exact(half ? exact_pair(i).second : exact_pair(i).first);
-                }
         });
     }
     for (; done < n; ++done) out[done] = exact(g.normal());
