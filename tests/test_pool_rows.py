@@ -120,3 +120,18 @@ def test_few_channels(dtype, size, padding, dilation, groups):
         torch.from_numpy(g).to(y.dtype), b, torch.zeros(2 * groups, dtype=a.dtype), padding=padding, dilation=dilation, groups=groups
     )
     np.testing.assert_array_equal(t.detach().double().numpy(), a.grad.double().numpy())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (5, 7), (33, 20)])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("align", [False, True])
+def test_bilinear_corners(size, padding, align):
+    rng = np.random.default_rng(0)
+    x, grid = rng.standard_normal((2, 3, *size)).astype(np.float32), (rng.standard_normal((2, 9, 11, 2)) * 1.2).astype(np.float32)
+    x[0, 0, 0, 0], x[1, 0, -1, -1] = np.inf, np.nan  # seen only where a point lies beside them
+    grid[0, 0, 0], grid[0, 0, 1] = np.nan, np.inf
+    one, two = (
+        F.grid_sample(torch.from_numpy(x).to(t), torch.from_numpy(grid).to(t), padding_mode=padding, align_corners=align).numpy()
+        for t in (torch.float32, torch.float64)
+    )
+    np.testing.assert_allclose(one, two, rtol=1e-3, atol=2e-5)

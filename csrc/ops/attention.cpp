@@ -6,6 +6,7 @@
 #include "cpu/parallel.h"
 #include "core/generator.h"
 #include "ops/matmul.h"
+#include "ops/recompute.h"
 
 namespace rl {
 
@@ -95,7 +96,7 @@ template <class T> void attend(const Attention4<T>& a, const Draws& draws, const
                         continue;
                     }
                     cpu::kernels().softmax<T>().exp_minus(row, row, m, now, T(1), T(0));
-                    T shrink = std::exp(before - now);
+                    T shrink = before == -INFINITY ? T(0) : std::exp(before - now);
                     total.data[i] = total.data[i] * shrink + reduce.sum(row, m);
                     top.data[i] = now;
                     if (dropper) dropper->apply(row, i, j0, m);
@@ -369,7 +370,8 @@ struct ScaledDotProductAttention : Composite<ScaledDotProductAttention> {
         Tensor m = mask;
         if (m && flat && m.dim() > 2) m = shaped(m);
         Tensor states = dropout > 0 ? states_for(outer * heads, q.size(-2) * k.size(-2)) : Tensor();
-        Tensor r = std::get<0>(call<Attention>(shaped(q), shaped(k), shaped(v), m, causal, scale, dropout, states));
+        bool recorded = is_recorded(q) || is_recorded(k) || is_recorded(v) || (m && is_recorded(m));
+        Tensor r = std::get<0>(recorded ? call<Attention>(shaped(q), shaped(k), shaped(v), m, causal, scale, dropout, states) : Attention::forward(shaped(q), shaped(k), shaped(v), m, causal, scale, dropout, states));
         Dims sizes = batch;
         sizes.push_back(q.size(-2)), sizes.push_back(v.size(-1));
         return sizes.size() == 4 ? r : reshape(r, sizes);

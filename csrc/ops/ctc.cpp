@@ -306,6 +306,19 @@ Dims lengths_of(const char* what, PyObject* o) {
     return dims_from_python(o, p);
 }
 
+// The mean of losses, each divided by its target's length; r is overwritten.
+Tensor mean_by_length(const Tensor& r, const Dims& lengths) {
+    Tensor m = empty(Dims{}, r.dtype());
+    auto go = [&](auto* loss) {
+        for (size_t i = 0; i < lengths.size(); i++) loss[i] /= std::remove_pointer_t<decltype(loss)>(std::max<int64_t>(lengths[i], 1));
+        using T = std::remove_pointer_t<decltype(loss)>;
+        *m.data<T>() = cpu::kernels().reduce<T>().sum(loss, r.numel()) / T(r.numel());
+    };
+    if (r.dtype() == DType::Float32) go(r.data<float>());
+    else go(r.data<double>());
+    return m;
+}
+
 Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, PyObject* input_lengths, PyObject* target_lengths, int64_t blank, int64_t reduction, bool zero_infinity) {
     Dims in = lengths_of("input_lengths", input_lengths), out = lengths_of("target_lengths", target_lengths);
     bool single = log_probs.dim() == 2;
@@ -324,8 +337,10 @@ Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, PyObject* input_
     }
     if (at.dim() == 1) check(at.numel() == total, "Expected tensor to have size ", total, " at dimension 0, but got size ", at.numel(), " for argument #2 'targets' (while checking arguments for ctc_loss_allocate_outputs)");
     else check(at.dim() == 2 && at.sizes()[0] == batch && at.sizes()[1] >= longest, "Expected tensor to have size at least ", longest, " at dimension 1, but got size ", at.dim() == 2 ? at.sizes()[1] : 0, " for argument #2 'targets' (while checking arguments for ctc_loss_allocate_outputs)");
-    Tensor r = call<CtcLossEach>(lp, at, in, out, blank, zero_infinity);
+    bool recorded = is_recorded(lp) || is_recorded(at);
+    Tensor r = recorded ? call<CtcLossEach>(lp, at, in, out, blank, zero_infinity) : CtcLossEach::forward(lp, at, in, out, blank, zero_infinity);
     if (reduction == 1) {
+        if (!recorded && !r.is_meta()) return mean_by_length(r, out);
         Tensor lengths = empty(Dims{batch}, lp.dtype());
         auto fill = [&](auto* p) {
             for (size_t i = 0; i < out.size(); i++) p[i] = std::max<int64_t>(out[i], 1);

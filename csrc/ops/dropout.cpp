@@ -5,6 +5,7 @@
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
 #include "ops/random.h"
+#include "ops/recompute.h"
 
 namespace rl {
 
@@ -105,11 +106,9 @@ struct DropoutResult : Op<DropoutResult> {
 OP(DropoutResult);
 
 namespace {
-bool recorded(const Tensor& t) { return tls.modes || t->wrapper || (tls.grad && t.requires_grad()); }
-
 std::pair<Tensor, Tensor> fused_dropout(const Tensor& x, double p, bool with_mask) {
     check_result_type(x);
-    bool keep = recorded(x);
+    bool keep = is_recorded(x);
     auto [r, mask] = call<FusedDropout>(x, p, with_mask || keep);
     return {keep ? call<DropoutResult>(x, r, mask, FusedDropout::scale(p)) : r, mask};
 }

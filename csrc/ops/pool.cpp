@@ -4,6 +4,7 @@
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
 #include "cpu/pool.h"
+#include "ops/recompute.h"
 
 namespace rl {
 
@@ -297,13 +298,11 @@ struct MaxPool : Op<MaxPool> {
 };
 OP(MaxPool);
 
-static bool recorded(const Tensor& t) { return tls.modes || t->wrapper || (tls.grad && t.requires_grad()); }
-
 std::pair<Tensor, Tensor> max_pool(const Tensor& input, const PoolCall& o, const Dims& dilation, bool indices) {
     Dims room[4];
     const Dims& kernel = for_each_dim(o.kernel, o, "kernel_size", 0, room[0]);
     const Dims& stride = o.stride && !o.stride->empty() ? for_each_dim(*o.stride, o, "stride", 1, room[1]) : kernel;
-    bool keep = recorded(input);
+    bool keep = is_recorded(input);
     const Dims &padding = for_each_dim(o.padding, o, "padding", 0, room[2]), &apart = for_each_dim(dilation, o, "dilation", 1, room[3]);
     if (!keep) {
         auto [r, at] = MaxPool::forward(input, kernel, stride, padding, apart, o.ceil_mode, indices);
@@ -341,7 +340,7 @@ OP(AdaptiveMaxPool);
 
 std::pair<Tensor, Tensor> adaptive_max_pool(const Tensor& input, const Dims& output, const char* op) {
     check_adaptive(input, output, op);
-    if (!recorded(input)) {
+    if (!is_recorded(input)) {
         auto [r, at] = AdaptiveMaxPool::forward(input, output);
         return {r, at};
     }
@@ -401,7 +400,7 @@ Tensor average_pool(const Tensor& input, const PoolCall& o, bool count_include_p
     const Dims& stride = o.stride && !o.stride->empty() ? for_each_dim(*o.stride, o, "stride", 1, room[1]) : kernel;
     check(!divisor || *divisor != 0, "divisor must be not zero (", o.op, ")");
     const Dims& padding = for_each_dim(o.padding, o, "padding", 0, room[2]);
-    if (!recorded(input)) return AveragePool::forward(input, kernel, stride, padding, o.ceil_mode, count_include_pad, divisor.value_or(0));
+    if (!is_recorded(input)) return AveragePool::forward(input, kernel, stride, padding, o.ceil_mode, count_include_pad, divisor.value_or(0));
     return call<AveragePool>(input, kernel, stride, padding, o.ceil_mode, count_include_pad, divisor.value_or(0));
 }
 

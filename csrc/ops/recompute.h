@@ -6,6 +6,9 @@
 
 namespace rl {
 
+// Does anything but values come of an operator on t: a graph, or what a mode or a transformation makes of the call?
+inline bool is_recorded(const Tensor& t) { return tls.modes || t->wrapper || (tls.grad && t.requires_grad()); }
+
 // A copy of t that is a function of inputs to the graph, with derivatives of zero: a gradient that happens to be constant
 // in some mode of its operator can still be differentiated.
 Tensor constant_in(const Tensor& t, const Tensors& inputs);

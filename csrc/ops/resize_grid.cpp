@@ -1,6 +1,7 @@
 // Sampling of images at the points of a grid (Jaderberg et al., Spatial Transformer Networks, 2015).
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "cpu/clones.h"
 #include "cpu/parallel.h"
@@ -183,12 +184,17 @@ RL_CLONES void fill_axis_plainly(const float* g, int64_t step, int n, int64_t le
         }
         return;
     }
+    float near[kPoints];  // or 0 where x is too large for an int32; loops apart, as together they would not become vectors
+    for (int p = 0; p < n; p++) near[p] = std::abs(x[p]) < 1e9f ? x[p] : 0.0f;
     for (int p = 0; p < n; p++) {
-        const bool near = std::abs(x[p]) < 1e9f;
-        const int32_t cut = int32_t(near ? x[p] : 0.0f);
-        const int32_t below = cut - (float(cut) > x[p]);
-        base[p] = near ? below : x[p] > 0 ? 1000000000 : -100;
-        part[p] = near ? x[p] - float(below) : x[p] - x[p];  // 0 of what is so large, NaN of NaN and infinities
+        const int32_t cut = int32_t(near[p]);
+        base[p] = cut - int32_t(float(cut) > near[p]);
+    }
+    for (int p = 0; p < n; p++) {
+        const float rest = near[p] - float(base[p]), far = x[p] - x[p];  // 0 of what is so large, NaN of NaN and infinities
+        const int32_t beyond = x[p] > 0 ? 1000000000 : -100;
+        const bool is_near = std::abs(x[p]) < 1e9f;
+        base[p] = is_near ? base[p] : beyond, part[p] = is_near ? rest : far;
     }
     out.n = cubic ? 4 : 2;
     const int32_t before = cubic ? 1 : 0;
@@ -258,8 +264,7 @@ template <class T, class I> void combine(const AxisTaps<T, I>* a, const int64_t*
 template <class T, class I> void sample_plane(const Taps<T, I>& taps, const T* from, int n, T* y) { sum_taps(taps, from, n, y); }
 template <class T, class I> void multiply_plane(const Taps<T, I>& taps, const T* from, int n, const T* v, T (*dots)[kPoints]) { add_products(taps, from, n, v, dots); }
 
-template <class T, class I, class G> void find_taps(const Sampling& s, const G* grid, int n, bool slopes, Taps<T, I>& taps) {
-    AxisTaps<T, I> a[3];
+template <class T, class I, class G> void find_axes(const Sampling& s, const G* grid, int n, bool slopes, AxisTaps<T, I>* a) {
     for (int i = 0; i < 3; i++) {
         const G* g = grid + 2 - i;  // the grid holds x, y, z
         if (i < 3 - s.dims) std::fill_n(a[i].index[0], n, I(0)), std::fill_n(a[i].weight[0], n, T(1)), std::fill_n(a[i].slope[0], n, T(0));
@@ -267,7 +272,57 @@ template <class T, class I, class G> void find_taps(const Sampling& s, const G* 
             s.padding == kReflection || s.size[i] >= kPlainSize ? fill_axis(g, s.dims, n, s.size[i], s, a[i]) : fill_axis_plainly(g, s.dims, n, s.size[i], s, slopes, a[i]);
         else fill_axis(g, s.dims, n, s.size[i], s, a[i]);
     }
+}
+template <class T, class I, class G> void find_taps(const Sampling& s, const G* grid, int n, bool slopes, Taps<T, I>& taps) {
+    AxisTaps<T, I> a[3];
+    find_axes(s, grid, n, slopes, a);
     combine(a, s.size, n, slopes, taps);
+}
+
+// Bilinear samples of planes: the four pixels around a point are two pairs that lie side by side, the upper and the lower one,
+// which are two loads. At the edge a pair is moved inside; `inside` is all ones where a pixel counts.
+struct Corners {
+    int32_t upper[kPoints], lower[kPoints], inside[kPoints][4];
+    float weight[kPoints][4];
+};
+RL_CLONES void find_corners(const AxisTaps<float, int32_t>& y, const AxisTaps<float, int32_t>& x, int32_t width, int n, Corners& out) {
+    for (int p = 0; p < n; p++) {
+        const int32_t x0 = x.index[0][p], x1 = x.index[1][p], y0 = y.index[0][p], y1 = y.index[1][p];
+        const bool first = x0 >= 0, second = x1 >= 0, both = first & second;
+        const float w0 = x.weight[0][p], w1 = x.weight[1][p], left = both ? w0 : w1, right = both ? w1 : w0;
+        const int32_t column = both ? x0 : first ? width - 2 : 0, in_left = -int32_t(second), in_right = -int32_t(first);
+        const int32_t in_upper = -int32_t(y0 >= 0), in_lower = -int32_t(y1 >= 0);
+        out.upper[p] = (y0 < 0 ? 0 : y0) * width + column, out.lower[p] = (y1 < 0 ? 0 : y1) * width + column;
+        out.weight[p][0] = y.weight[0][p] * left, out.weight[p][1] = y.weight[0][p] * right;
+        out.weight[p][2] = y.weight[1][p] * left, out.weight[p][3] = y.weight[1][p] * right;
+        out.inside[p][0] = in_upper & in_left, out.inside[p][1] = in_upper & in_right;
+        out.inside[p][2] = in_lower & in_left, out.inside[p][3] = in_lower & in_right;
+    }
+    for (int p = n; p < (n + 3) / 4 * 4; p++) {
+        out.upper[p] = out.lower[p] = 0;
+        for (int k = 0; k < 4; k++) out.inside[p][k] = 0, out.weight[p][k] = 0;
+    }
+}
+using Four = float __attribute__((vector_size(16)));
+using FourInts = int32_t __attribute__((vector_size(16)));
+inline Four weighted_corners(const Corners& c, const float* from, int p) {
+    using Two = double __attribute__((vector_size(16)));
+    double upper, lower;
+    std::memcpy(&upper, from + c.upper[p], 8), std::memcpy(&lower, from + c.lower[p], 8);
+    FourInts inside;
+    Four weight;
+    std::memcpy(&inside, c.inside[p], 16), std::memcpy(&weight, c.weight[p], 16);
+    // Both are cut: neither an infinity of a pixel outside nor a NaN of its weight counts.
+    return Four(FourInts(Two{upper, lower}) & inside) * Four(FourInts(weight) & inside);
+}
+void sample_corners(const Corners& c, const float* from, int n, float* y) {
+    for (int p = 0; p < n; p += 4) {
+        const Four a = weighted_corners(c, from, p), b = weighted_corners(c, from, p + 1), d = weighted_corners(c, from, p + 2), e = weighted_corners(c, from, p + 3);
+        const Four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5) + __builtin_shufflevector(a, b, 2, 6, 3, 7);
+        const Four de = __builtin_shufflevector(d, e, 0, 4, 1, 5) + __builtin_shufflevector(d, e, 2, 6, 3, 7);
+        const Four sum = __builtin_shufflevector(ab, de, 0, 1, 4, 5) + __builtin_shufflevector(ab, de, 2, 3, 6, 7);
+        std::memcpy(y + p, &sum, size_t(std::min(4, n - p)) * sizeof(float));
+    }
 }
 // f(image, first point, points) for blocks of an image's points, image after image.
 template <class F> void each_block(const Sampling& s, int64_t begin, int64_t end, F f) {
@@ -280,6 +335,17 @@ template <class F> void each_block(const Sampling& s, int64_t begin, int64_t end
 
 template <class I, class T, class G> void sample(const Sampling& s, const T* x, const G* grid, T* y) {
     cpu::parallel_for(s.n * s.points, grain_for(8 * s.channels), [&](int64_t begin, int64_t end) {
+        constexpr bool floats = std::is_same_v<G, float> && std::is_same_v<I, int32_t>;
+        if constexpr (floats)
+            if (s.dims == 2 && s.mode == kBilinear && s.size[2] >= 2) {
+                AxisTaps<float, int32_t> a[3];
+                Corners corners;
+                return each_block(s, begin, end, [&](int64_t image, int64_t first, int n) {
+                    find_axes(s, grid + (image * s.points + first) * 2, n, false, a);
+                    find_corners(a[1], a[2], int32_t(s.size[2]), n, corners);
+                    for (int64_t c = image * s.channels; c < (image + 1) * s.channels; c++) sample_corners(corners, x + c * s.area(), n, y + c * s.points + first);
+                });
+            }
         Taps<T, I> taps;
         each_block(s, begin, end, [&](int64_t image, int64_t first, int n) {
             find_taps(s, grid + (image * s.points + first) * s.dims, n, false, taps);
@@ -455,6 +521,11 @@ struct GridSampler : Op<GridSampler> {
 OP(GridSampler);
 OP(GridSamplerBackward);
 
+static Tensor sampled(const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding, bool align) {
+    if (is_recorded(input) || is_recorded(grid)) return call<GridSampler>(input, grid, mode, padding, align);
+    return GridSampler::forward(input, grid, mode, padding, align);
+}
+
 struct GridSample : Composite<GridSample> {
     SIG("nn::grid_sample(Tensor input, Tensor grid, str mode='bilinear', str padding_mode='zeros', bool? align_corners=None) -> Tensor");
     DOC("input (N, C, H, W) or (N, C, D, H, W) sampled at the points of grid, whose last dimension holds x, y(, z) in [-1, 1].");
@@ -463,7 +534,7 @@ struct GridSample : Composite<GridSample> {
         int64_t m = mode == "bilinear" ? kBilinear : mode == "nearest" ? kNearest : kBicubic, p = padding == "zeros" ? kZeros : padding == "border" ? kBorder : kReflection;
         check(m != kBicubic || mode == "bicubic", Err::Value, "nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '", mode, "'");
         check(p != kReflection || padding == "reflection", Err::Value, "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', but got: '", padding, "'");
-        return call<GridSampler>(input, grid, m, p, align.value_or(false));
+        return sampled(input, grid, m, p, align.value_or(false));
     }
 };
 OP(GridSample);
@@ -474,7 +545,7 @@ struct GridSampler2d : Composite<GridSampler2d> {
     FORMS(FUNCTION);
     static Tensor forward(const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding, bool corners) {
         check(input.dim() == 4, "grid_sampler(): expected 4D input, but got input with sizes ", input.sizes(), " (grid_sampler_2d)");
-        return call<GridSampler>(input, grid, mode, padding, corners);
+        return sampled(input, grid, mode, padding, corners);
     }
 };
 OP(GridSampler2d);
