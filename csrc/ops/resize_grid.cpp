@@ -85,7 +85,7 @@ template <class T> struct Axis {
     T scale;  // derivative of pixels by [-1, 1]
 };
 
-template <class T> void cubic_weights(T t, T* w, T* d) {  // Keys, 1981, with a = -0.75
+template <class T> [[gnu::always_inline]] inline void cubic_weights(T t, T* w, T* d) {  // Keys, 1981, with a = -0.75
     const T a = T(-0.75);
     auto inner = [&](T x) { return ((a + 2) * x - (a + 3)) * x * x + 1; };
     auto outer = [&](T x) { return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a; };
@@ -208,7 +208,7 @@ RL_CLONES void fill_axis_plainly(const float* g, int64_t step, int n, int64_t le
             float w[4], d[4];
             cubic_weights(part[p], w, d);
             out.weight[0][p] = w[0], out.weight[1][p] = w[1], out.weight[2][p] = w[2], out.weight[3][p] = w[3];
-            out.slope[0][p] = d[0] * scale[p], out.slope[1][p] = d[1] * scale[p], out.slope[2][p] = d[2] * scale[p], out.slope[3][p] = d[3] * scale[p];
+            if (slopes) out.slope[0][p] = d[0] * scale[p], out.slope[1][p] = d[1] * scale[p], out.slope[2][p] = d[2] * scale[p], out.slope[3][p] = d[3] * scale[p];
         }
     else
         for (int p = 0; p < n; p++) out.weight[0][p] = 1 - part[p], out.weight[1][p] = part[p];
