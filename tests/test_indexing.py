@@ -1,5 +1,6 @@
 """x[...] and x[...] = v against NumPy; gather, scatter and their relatives against their definitions."""
 
+import math
 import random
 
 import numpy as np
@@ -279,3 +280,33 @@ def test_an_expanded_index_is_that_of_its_copy(dim, shape):
     with pytest.raises(RuntimeError, match="out of bounds"):
         target.scatter_add(dim, index + n, src)
     assert torch.autograd.gradcheck(lambda t, s: t.scatter_add(dim, index, s), (target.requires_grad_(), src.requires_grad_()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int32])
+@pytest.mark.parametrize("reduce", ["prod", "amax", "amin", "mean"])
+def test_index_reduce_of_whole_rows(dtype, reduce):
+    rows, source = torch.arange(1, 86).reshape(5, 17).to(dtype), (torch.arange(119).reshape(7, 17) % 13 + 1).to(dtype)
+    if dtype.is_floating_point:
+        source[2, 5], rows[1, 3] = math.nan, math.nan
+    index = torch.tensor([4, 0, 0, 2, 4, 4, 1])
+    expected = [row for row in rows]
+    for i in range(5):
+        among = torch.stack([rows[i], *(source[k] for k in range(7) if index[k] == i)])
+        expected[i] = getattr(among.double(), reduce)(0)
+    found = torch.index_reduce(rows, 0, index, source, reduce)
+    expected = torch.stack(expected)
+    torch.testing.assert_close(found.double(), expected if dtype.is_floating_point else expected.floor(), equal_nan=True)
+    with pytest.raises((RuntimeError, IndexError)):
+        torch.index_reduce(rows, 0, torch.tensor([0, 1, 2, 3, 4, 5, 0]), source, reduce)
+
+
+@pytest.mark.parametrize("dim", [0, 1])
+def test_an_index_that_is_repeated_over_the_rows(dim):
+    x, source = torch.zeros(9, 9), torch.arange(81.0).reshape(9, 9)
+    index = torch.randperm(9).expand(9, 9)
+    whole = index.clone()
+    assert torch.equal(torch.scatter(x, dim, index, source), torch.scatter(x, dim, whole, source))
+    assert torch.equal(torch.scatter_add(x, dim, index, source), torch.scatter_add(x, dim, whole, source))
+    assert torch.equal(torch.gather(source, dim, index), torch.gather(source, dim, whole))
+    with pytest.raises((RuntimeError, IndexError)):
+        torch.gather(source, dim, torch.tensor([0, 9]).expand(9, 2))

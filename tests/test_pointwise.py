@@ -354,3 +354,33 @@ def test_out_that_overlaps_itself_is_refused():
     x = torch.arange(18.0).reshape(3, 6)
     with pytest.raises(RuntimeError, match="single memory location"):
         torch.index_select(x, 1, torch.tensor([0, 1]), out=torch.zeros(1, 6).expand(2, 6))
+
+
+@pytest.mark.parametrize("count", [0, 1, 511, 512, 513, 32769, 100001])
+def test_equal_finds_any_difference(count):
+    x = torch.arange(count, dtype=torch.float32)
+    assert torch.equal(x, x.clone())
+    for place in {0, count // 2, count - 1} if count else ():
+        other = x.clone()
+        other[place] += 1
+        assert not torch.equal(x, other)
+
+
+@pytest.mark.parametrize("count", [1, 17, 1025])
+@pytest.mark.parametrize("to, part", [(torch.complex64, torch.float32), (torch.complex128, torch.float64), (torch.complex32, torch.float16)])
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_real_numbers_become_complex(dtype, to, part, count):
+    for x in ((torch.arange(2 * count) % 100).to(dtype), (torch.arange(2 * count) % 100).to(dtype)[::2]):
+        parts = torch.view_as_real(x.to(to))
+        assert torch.equal(parts[..., 0], x.to(part)) and not parts[..., 1].any()
+
+
+@pytest.mark.parametrize("inner", [2, 3, 7])
+def test_rows_of_few_elements_are_met_by_a_row(inner):
+    x, row = torch.arange(200.0 * 9).reshape(200, 9)[:, 1 : 1 + inner], torch.arange(1.0, 1 + inner)
+    np.testing.assert_array_equal((x * row).numpy(), x.numpy() * row.numpy())
+    np.testing.assert_array_equal((x.double() - row).numpy(), x.double().numpy() - row.numpy())
+    np.testing.assert_array_equal(x.clone(memory_format=torch.contiguous_format).numpy(), x.numpy())
+    out = torch.zeros(200, 9)
+    out[:, 2 : 2 + inner] = x + row
+    np.testing.assert_array_equal(out[:, 2 : 2 + inner].numpy(), x.numpy() + row.numpy())

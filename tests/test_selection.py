@@ -1,5 +1,8 @@
 """Kernels with a path of their own for short rows, narrow ranges or few points, against NumPy."""
 
+import itertools
+import math
+
 import numpy as np
 import pytest
 
@@ -118,3 +121,25 @@ def test_gradients_of_cross() -> None:
     b = torch.randn(1, 3, 4, dtype=torch.float64, requires_grad=True)
     assert gradcheck(lambda a, b: torch.linalg.cross(a, b, dim=1), (a, b))
     assert gradgradcheck(lambda a, b: torch.linalg.cross(a, b, dim=1), (a, b))
+
+
+@pytest.mark.parametrize("count, among", [(1000, 1), (1000, 40), (5000, 2000), (3, 5000), (20000, 20000)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int32, torch.int64, torch.uint8])
+def test_isin_as_numpy(count, among, dtype):
+    high = 200 if dtype is torch.uint8 else 4000
+    x, y = torch.randint(0, high, (count,)).to(dtype), torch.randint(0, high, (among,)).to(dtype)
+    if dtype.is_floating_point:
+        x[0], y[0], x[1] = math.nan, math.nan, -0.0
+    for invert in (False, True):
+        np.testing.assert_array_equal(torch.isin(x, y, invert=invert).numpy(), np.isin(x.numpy(), y.numpy(), invert=invert))
+
+
+@pytest.mark.parametrize("r", [1, 2, 3, 4])
+@pytest.mark.parametrize("n", [0, 1, 3, 6])
+def test_combinations_as_itertools(n, r):
+    for again, choose in ((False, itertools.combinations), (True, itertools.combinations_with_replacement)):
+        found = torch.combinations(torch.arange(n), r, again)
+        assert found.tolist() == [list(c) for c in choose(range(n), r)]
+        assert torch.combinations(torch.empty(n, device="meta"), r, again).shape == found.shape
+    with pytest.raises(RuntimeError, match="too many"):
+        torch.combinations(torch.empty(10**6, device="meta"), 10**5)

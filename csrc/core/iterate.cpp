@@ -38,6 +38,8 @@ ConvertFn converter(DType d, DType s) {
 int plain_index(DType t) { return t <= DType::Int64 ? int(t) : t == DType::Float32 ? 6 : t == DType::Float64 ? 7 : -1; }
 constexpr int64_t kBlock = 1024;
 
+void widen_to_complex(char* dst, DType dt, const char* src, DType st, int64_t n);
+
 // Contiguous runs: between plain types directly; 16-bit floats go through float32, block by block.
 bool convert_fast(char* dst, DType dt, const char* src, DType st, int64_t n) {
     const cpu::Kernels& k = cpu::kernels();
@@ -55,8 +57,21 @@ bool convert_fast(char* dst, DType dt, const char* src, DType st, int64_t n) {
             convert_fast((char*)wide, DType::Float32, src + i * itemsize(st), st, m);
             convert_fast(dst + i * itemsize(dt), dt, (const char*)wide, DType::Float32, m);
         }
-    } else return false;
+    } else if (is_complex(dt) && (from >= 0 || is_reduced(st))) widen_to_complex(dst, dt, src, st, n);
+    else return false;
     return true;
+}
+// Real numbers beside zeros.
+void widen_to_complex(char* dst, DType dt, const char* src, DType st, int64_t n) {
+    alignas(64) static const char zeros[kBlock * 8] = {};
+    alignas(64) char block[kBlock * 8];
+    DType part = to_real(dt);
+    for (int64_t i = 0; i < n; i += kBlock) {
+        int64_t m = std::min(kBlock, n - i);
+        const char* from = src + i * itemsize(st);
+        if (part != st) convert_fast(block, part, from, st, m);
+        cpu::kernels().interleave(dst + i * itemsize(dt), part != st ? block : from, zeros, int(itemsize(part)), m);
+    }
 }
 // From any stride: gathered block by block first.
 bool gather_fast(char* dst, DType dt, const char* src, DType st, int64_t ss, int64_t n) {
@@ -394,6 +409,21 @@ static void turn(Geometry& g, int k, LoopInput& in, std::vector<std::unique_ptr<
     turned.push_back(std::move(room));
 }
 
+// Where the innermost rows are a few elements, the longest dimension whose rows lie close by takes their place.
+static void lengthen_rows(Geometry& g) {
+    size_t last = g.sizes.size() - 1, longest = last;
+    if (last == 0 || g.sizes[last] >= 8) return;
+    auto near = [&](size_t d) {
+        for (int k = 0; k < g.n; k++)
+            if (std::abs(g.strides[k][d]) > 16) return false;
+        return true;
+    };
+    for (size_t d = 0; d < last; d++)
+        if (g.sizes[d] >= 64 && g.sizes[d] > g.sizes[longest] && near(d)) longest = d;
+    std::swap(g.sizes[longest], g.sizes[last]);
+    for (int k = 0; k < g.n; k++) std::swap(g.strides[k][longest], g.strides[k][last]);
+}
+
 void run_pointwise(PointwiseFn fn, const Tensor& out, const LoopInput* in, int n_in, DType compute, DType result, const void* params, int64_t grain) {
     int64_t numel = out.numel();
     if (numel == 0) return;
@@ -411,6 +441,7 @@ void run_pointwise(PointwiseFn fn, const Tensor& out, const LoopInput* in, int n
         turn(job.g, k + 1, own[size_t(k)], turned);
     }
     in = job.in;
+    lengthen_rows(job.g);
     bool direct = out.dtype() == result && job.g.strides[0].back() == 1;  // no conversion and no gaps: no chunks needed
     for (int k = 0; k < n_in; k++) direct &= in[k].dtype == job.wanted(k) && job.g.strides[k + 1].back() <= 1 && job.g.strides[k + 1].back() >= 0;
     if (job.g.sizes.back() >= (direct ? 16 : 64) || job.g.sizes.size() == 1)
@@ -454,6 +485,18 @@ static bool copy_transposed(const Geometry& g, char* dst, const char* src, int64
     return true;
 }
 
+// Rows of at most 32 bytes that both sides have without gaps.
+static void move_rows(char* to, int64_t to_next, const char* from, int64_t from_next, int64_t bytes, int64_t count) {
+    auto move = [&](auto size) {
+        for (int64_t i = 0; i < count; i++) std::memcpy(to + i * to_next, from + i * from_next, size_t(size));
+    };
+    using std::integral_constant;
+    if (bytes == 4) move(integral_constant<int, 4>());
+    else if (bytes == 8) move(integral_constant<int, 8>());
+    else if (bytes == 16) move(integral_constant<int, 16>());
+    else move(bytes);
+}
+
 // Rows too short for a call each: for every place in the row, that place of many rows at once, along that of the other
 // dimensions, if long enough, whose neighbours lie closest.
 static bool copy_short_rows(const Geometry& g, char* dst, DType dt, const char* src, DType st) {
@@ -479,12 +522,14 @@ static bool copy_short_rows(const Geometry& g, char* dst, DType dt, const char* 
     }
     int64_t to_next = g.strides[0][along], from_next = g.strides[1][along];
     bool pairs = dt == st && row == 2 && dsize <= 8 && to_next == 2 && from_next == 1 && g.strides[0][n - 1] == 1;
+    bool whole = dt == st && g.strides[0][n - 1] == 1 && g.strides[1][n - 1] == 1 && row * dsize <= 32;
     cpu::parallel_for(product(outer.sizes) * parts, grain_for(row * std::min(rows, most)), [&](int64_t a, int64_t b) {
         for (int64_t i = a; i < b; i++) {
             Cursor c(outer, i / parts);
             int64_t first = i % parts * most, count = std::min(most, rows - first);
             int64_t to = c.at[0] + first * to_next, from = c.at[1] + first * from_next;
-            if (pairs) cpu::kernels().interleave(dst + to * dsize, src + from * dsize, src + (from + g.strides[1][n - 1]) * dsize, int(dsize), count);
+            if (whole) move_rows(dst + to * dsize, to_next * dsize, src + from * dsize, from_next * dsize, row * dsize, count);
+            else if (pairs) cpu::kernels().interleave(dst + to * dsize, src + from * dsize, src + (from + g.strides[1][n - 1]) * dsize, int(dsize), count);
             else for (int64_t j = 0; j < row; j++)
                 convert_run(dst + (to + j * g.strides[0][n - 1]) * dsize, dt, to_next, src + (from + j * g.strides[1][n - 1]) * ssize, st, from_next, count);
         }

@@ -7,6 +7,7 @@ namespace rl {
 
 // ---- pointwise
 Tensor add(const Operand& a, const Operand& b, const Scalar& alpha = 1);
+Tensor addcmul(const Tensor& a, const Tensor& b, const Tensor& c, const Scalar& value);  // a + value * b * c
 Tensor sub(const Operand& a, const Operand& b, const Scalar& alpha = 1);
 Tensor mul(const Operand& a, const Operand& b);
 Tensor div(const Operand& a, const Operand& b);

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/sparse.h"
+#include "cpu/clones.h"
 #include "ops/index_core.h"
 
 namespace rl {
@@ -73,13 +74,14 @@ template <class F> void with_reduction(Reduce r, DType t, F&& f) {
 // starts at `at` leads to place base + k * step + index[at + k] * stride of the other tensor.
 struct Rows {
     bool even;     // the rows lie across dim and the index was expanded along them: one number for each
-    Tensor index;  // contiguous int64; of even rows their numbers alone
+    bool shared;   // the index was expanded over the rows: all have the same
+    Tensor index;  // contiguous int64; of even rows their numbers alone, of shared ones the first
     int64_t dim, limit, stride, step, length, rows;
     Dims sizes, strides;  // of the index without its last dimension; the other tensor's strides, 0 along dim
 
     Rows(const Tensor& other, int64_t d, const Tensor& i)
-        : even(i.dim() >= 2 && d != i.dim() - 1 && i.strides().back() == 0 && i.sizes().back() > 1), index(index_values(even ? narrow(i, -1, 0, 1) : i)), dim(d), limit(other.dim() ? other.sizes()[d] : 1) {
-        int64_t n = index.dim();
+        : even(i.dim() >= 2 && d != i.dim() - 1 && i.strides().back() == 0 && i.sizes().back() > 1), shared(!even && is_shared(i)), index(index_values(even ? narrow(i, -1, 0, 1) : shared ? alias(i, Dims{i.sizes().back()}, Dims{i.strides().back()}, i->offset) : i)), dim(d), limit(other.dim() ? other.sizes()[d] : 1) {
+        int64_t n = i.dim();
         stride = other.dim() ? other.strides()[d] : 1;
         if (n == 0) {
             step = 0, length = 1, rows = 1;
@@ -88,11 +90,17 @@ struct Rows {
         step = d == n - 1 || other.dim() == 0 ? 0 : other.strides()[n - 1];
         length = i.sizes()[n - 1];
         for (int64_t e = 0; e + 1 < n; e++) {
-            sizes.push_back(index.sizes()[e]);
+            sizes.push_back(i.sizes()[e]);
             strides.push_back(e == d || other.dim() == 0 ? 0 : other.strides()[e]);
         }
         rows = product(sizes);
     }
+    static bool is_shared(const Tensor& i) {
+        for (int64_t e = 0; e + 1 < i.dim(); e++)
+            if (i.strides()[e] != 0) return false;
+        return i.dim() >= 2;
+    }
+    const int64_t* numbers(int64_t row) const { return index.data<int64_t>() + (shared ? 0 : row * length); }
     int64_t base(int64_t row) const {
         if (sizes.size() == 1) return row * strides[0];
         int64_t b = 0;
@@ -121,11 +129,12 @@ template <class T, class F> void each_place(T* out, const Rows& r, F f) {
                     for (int64_t k = k0; k < k1; k++) f(to[k * r.step], at + k);
                 continue;
             }
-            check_range(index + at + k0, k1 - k0, r.limit, r.dim, BadIndex::Runtime);
+            const int64_t* numbers = r.numbers(row);
+            if (row == r0 || !r.shared) check_range(numbers + k0, k1 - k0, r.limit, r.dim, BadIndex::Runtime);
             if (r.step == 0 && r.stride == 1)
-                for (int64_t k = at + k0; k < at + k1; k++) f(base[index[k]], k);
+                for (int64_t k = k0; k < k1; k++) f(base[numbers[k]], at + k);
             else
-                for (int64_t k = k0; k < k1; k++) f(base[k * r.step + index[at + k] * r.stride], at + k);
+                for (int64_t k = k0; k < k1; k++) f(base[k * r.step + numbers[k] * r.stride], at + k);
         }
     };
     if (r.along_rows()) cpu::parallel_for(r.rows, grain_for(r.length), [&](int64_t a, int64_t b) { part(a, b, 0, r.length); });
@@ -136,7 +145,7 @@ template <class T, class F> void each_place(T* out, const Rows& r, F f) {
 template <class T> void read_rows(T* out, const T* in, const Rows& r) {
     cpu::parallel_for(r.rows, grain_for(r.length), [&](int64_t a, int64_t b) {
         for (int64_t row = a; row < b; row++) {
-            const int64_t* index = r.index.data<int64_t>() + row * r.length;
+            const int64_t* index = r.numbers(row);
             check_range(index, r.length, r.limit, r.dim, BadIndex::Runtime);
             read_run(out + row * r.length, in + r.base(row), index, r.length);
         }
@@ -200,6 +209,30 @@ struct Gather : Op<Gather> {
 OP(Gather);
 
 // ---------------------------------------------------------------- scatter
+// A row of floats met by a row.
+template <class T> RL_CLONES static void reduce_row(Reduce how, T* __restrict y, const T* __restrict x, int64_t n) {
+    switch (how) {
+        case Reduce::Prod:
+            for (int64_t i = 0; i < n; i++) y[i] *= x[i];
+            return;
+        case Reduce::Amax:  // a NaN stays
+            for (int64_t i = 0; i < n; i++) y[i] = int(x[i] > y[i]) | int(x[i] != x[i]) ? x[i] : y[i];
+            return;
+        case Reduce::Amin:
+            for (int64_t i = 0; i < n; i++) y[i] = int(x[i] < y[i]) | int(x[i] != x[i]) ? x[i] : y[i];
+            return;
+        default:
+            for (int64_t i = 0; i < n; i++) y[i] += x[i];
+    }
+}
+template <class T> static void reduce_rows(T* out, const Rows& r, const T* values, Reduce how) {
+    const int64_t* index = r.index.data<int64_t>();
+    check_range(index, r.rows, r.limit, r.dim, BadIndex::Runtime);
+    cpu::parallel_for(r.length, std::max<int64_t>(32, kGrain / std::max<int64_t>(r.rows, 1)), [&](int64_t a, int64_t b) {
+        for (int64_t row = 0; row < r.rows; row++) reduce_row(how, out + r.base(row) + index[row] * r.stride + a, values + row * r.length + a, b - a);
+    });
+}
+
 static void scatter_into(const char* op, const Tensor& r, int64_t dim, const Tensor& index, const Operand& src, Reduce reduce) {
     int64_t d = wrap_dim(dim, r.dim());
     check(index.numel() == 0 || index.dtype() == DType::Int64 || index.dtype() == DType::Int32, op, "(): Expected dtype int32/int64 for index");
@@ -209,6 +242,10 @@ static void scatter_into(const char* op, const Tensor& r, int64_t dim, const Ten
     if (r.is_meta()) return;
     Rows rows(r, d, index);
     Tensor values = src.tensor ? covered(apart_from(r, *src.tensor), index) : scalar_tensor(src.scalar, r.dtype());
+    if (rows.even && rows.step == 1 && src.tensor && reduce != Reduce::Assign) {
+        if (r.dtype() == DType::Float32) return reduce_rows(r.data<float>(), rows, values.data<float>(), reduce);
+        if (r.dtype() == DType::Float64) return reduce_rows(r.data<double>(), rows, values.data<double>(), reduce);
+    }
     with_reduction(reduce, r.dtype(), [&](auto tag, auto f) {
         using T = typename decltype(tag)::type;
         const T* v = values.data<T>();

@@ -242,18 +242,20 @@ OP(Eigvalsh);
 
 // ---------------------------------------------------------------- eigenvalues of any matrix
 namespace {
-// Real matrices have pairs of conjugated vectors, of which LAPACK gives the real and the imaginary part.
+// Real matrices have pairs of conjugated vectors, of which LAPACK gives the real and the imaginary part. v may be null: no vectors.
 template <class T> int geev_one(int n, T* a, std::complex<Real<T>>* w, std::complex<Real<T>>* v) {
     using C = std::complex<Real<T>>;
-    if constexpr (std::is_same_v<T, c64>) return scipy_LAPACKE_cgeev(LAPACK_COL_MAJOR, 'N', 'V', n, a, n, w, nullptr, 1, v, n);
-    else if constexpr (std::is_same_v<T, c128>) return scipy_LAPACKE_zgeev(LAPACK_COL_MAJOR, 'N', 'V', n, a, n, w, nullptr, 1, v, n);
+    char job = v ? 'V' : 'N';
+    if constexpr (std::is_same_v<T, c64>) return scipy_LAPACKE_cgeev(LAPACK_COL_MAJOR, 'N', job, n, a, n, w, nullptr, 1, v, n);
+    else if constexpr (std::is_same_v<T, c128>) return scipy_LAPACKE_zgeev(LAPACK_COL_MAJOR, 'N', job, n, a, n, w, nullptr, 1, v, n);
     else {
-        std::vector<T> re(static_cast<size_t>(n)), im(re), x(size_t(n) * size_t(n));
+        std::vector<T> re(static_cast<size_t>(n)), im(re), x(v ? size_t(n) * size_t(n) : 1);
         int info;
-        if constexpr (std::is_same_v<T, float>) info = scipy_LAPACKE_sgeev(LAPACK_COL_MAJOR, 'N', 'V', n, a, n, re.data(), im.data(), nullptr, 1, x.data(), n);
-        else info = scipy_LAPACKE_dgeev(LAPACK_COL_MAJOR, 'N', 'V', n, a, n, re.data(), im.data(), nullptr, 1, x.data(), n);
+        if constexpr (std::is_same_v<T, float>) info = scipy_LAPACKE_sgeev(LAPACK_COL_MAJOR, 'N', job, n, a, n, re.data(), im.data(), nullptr, 1, x.data(), n);
+        else info = scipy_LAPACKE_dgeev(LAPACK_COL_MAJOR, 'N', job, n, a, n, re.data(), im.data(), nullptr, 1, x.data(), n);
         for (int j = 0; j < n; j++) {
             w[j] = C(re[size_t(j)], im[size_t(j)]);
+            if (!v) continue;
             const T* p = x.data() + size_t(j) * size_t(n);
             int pair = im[size_t(j)] == 0 ? 0 : im[size_t(j)] > 0 ? 1 : -1;
             for (int i = 0; i < n; i++) v[j * n + i] = pair == 0 ? C(p[i]) : pair > 0 ? C(p[i], p[i + n]) : C(p[i - n], -p[i]);
@@ -268,14 +270,15 @@ struct Eig : Op<Eig> {
     DOC("Eigenvalues and eigenvectors (columns of length 1) of a square matrix, always complex.");
     FORMS(FUNCTION | OUT);
     using Saves = Save<Out<0>, Out<1>>;
-    static std::tuple<Tensor, Tensor> forward(const Tensor& a) {
+    static std::tuple<Tensor, Tensor> forward(const Tensor& a) { return compute(a, true); }
+    static std::tuple<Tensor, Tensor> compute(const Tensor& a, bool vectors) {
         check_square("linalg.eig", a);
         check_lapack_type("linalg.eig", a, "linalg_eig_out_cpu");
         int64_t n = rows(a);
         Dims sizes = batch_of(a);
         sizes.push_back(n);
         DType t = a.is_complex() ? a.dtype() : to_complex(a.dtype());
-        Tensor w = empty(sizes, t, a.device()), v = empty(matrices(batch_of(a), n, n), t, a.device());
+        Tensor w = empty(sizes, t, a.device()), v = empty(vectors ? matrices(batch_of(a), n, n) : Dims{0, 0}, t, a.device());
         if (a.is_meta()) return {w, v};
         if (n == 0) return {w, turned(v)};
         Tensor x = column_major(a);
@@ -284,7 +287,7 @@ struct Eig : Op<Eig> {
             using C = std::complex<Real<T>>;
             check(all_finite(x.data<T>(), x.numel()), "torch.linalg.eig: input tensor should not contain infs or NaNs.");
             each_matrix(batch_count(a), n * n * n * 10, [&](int64_t i) {
-                int info = geev_one<T>(int(n), x.data<T>() + i * n * n, w.data<C>() + i * n, v.data<C>() + i * n * n);
+                int info = geev_one<T>(int(n), x.data<T>() + i * n * n, w.data<C>() + i * n, vectors ? v.data<C>() + i * n * n : nullptr);
                 if (info > 0) raise(Err::LinAlg, "linalg.eig: The algorithm failed to converge; ", info, " off-diagonal elements of an intermediate tridiagonal form did not converge to zero.");
             });
         });
@@ -315,7 +318,8 @@ struct Eigvals : Composite<Eigvals> {
     FORMS(FUNCTION | OUT);
     static Tensor forward(const Tensor& self) {
         check_square("linalg.eigvals", self);
-        return std::get<0>(call<Eig>(self));
+        bool recorded = tls.modes || self->wrapper || (tls.grad && self.requires_grad());
+        return std::get<0>(recorded ? call<Eig>(self) : Eig::compute(self, false));
     }
 };
 OP(Eigvals);

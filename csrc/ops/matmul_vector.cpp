@@ -198,6 +198,8 @@ struct Addr : Composite<Addr> {
         auto number = [&](const Scalar& s) { return t == DType::Bool ? Scalar(!s.equals(0)) : s; };
         Dims sizes{vec1.sizes()[0], vec2.sizes()[0]};
         Tensor start = expand(self, sizes);
+        bool alike = self.dtype() == t && vec1.dtype() == t && vec2.dtype() == t;
+        if (alike && is_inexact(t) && beta.equals(1)) return addcmul(start, unsqueeze(vec1, 1), vec2, alpha);  // in one pass
         Tensor scaled_outer = mul(outer(vec1, vec2), number(alpha));
         return to(beta.equals(0) ? scaled_outer : add(mul(start, number(beta)), scaled_outer), t);
     }

@@ -288,6 +288,7 @@ struct ReflectedDiv : Composite<ReflectedDiv> {
 OP(ReflectedDiv);
 
 Tensor add(const Operand& a, const Operand& b, const Scalar& alpha) { return call<Add>(a, b, alpha); }
+Tensor addcmul(const Tensor& a, const Tensor& b, const Tensor& c, const Scalar& value) { return call<Addcmul>(a, b, c, value); }
 Tensor sub(const Operand& a, const Operand& b, const Scalar& alpha) { return call<Sub>(a, b, alpha); }
 Tensor mul(const Operand& a, const Operand& b) { return call<Mul>(a, b); }
 Tensor div(const Operand& a, const Operand& b) { return call<Div>(a, b); }

@@ -1,7 +1,10 @@
 // Comparisons, tests of numbers, and logic.
+#include <atomic>
+
 #include "core/iterate.h"
 #include "core/pointwise.h"
 #include "cpu/kernels.h"
+#include "cpu/parallel.h"
 
 namespace rl {
 using namespace cpu;
@@ -132,14 +135,28 @@ struct Equal : Op<Equal> {
     NO_GRADIENT;
     static bool forward(const Tensor& self, const Tensor& other) {
         if (!same(self.sizes(), other.sizes())) return false;
-        auto plain = [&](const Tensor& t) { return Eq::plain(t.impl()) && t.dtype() == self.dtype() && compute_type(t.dtype()) == t.dtype() && t.numel() <= kFew; };
+        auto plain = [&](const Tensor& t) { return t.is_contiguous() && Eq::in_memory(t.impl()) && t.dtype() == self.dtype() && compute_type(t.dtype()) == t.dtype(); };
         if (!plain(self) || !plain(other)) return all_true("equal", eq(self, other));
-        uint8_t equal[kFew];  // a tensor for few results would cost more than they do
-        const void* in[] = {self.raw(), other.raw()};
-        if (self.numel()) kernels_of<Eq>()->fn[int(self.dtype())](equal, in, self.numel(), 0, nullptr);
-        return cpu::kernels().all(equal, self.numel());
+        int64_t n = self.numel(), size = itemsize(self.dtype());
+        auto all_equal = [&](int64_t begin, int64_t end) {  // block by block: the first difference decides
+            uint8_t equal[kBlock];
+            for (; begin < end; begin += kBlock) {
+                int64_t m = std::min(kBlock, end - begin);
+                const void* in[] = {self.raw() + begin * size, other.raw() + begin * size};
+                kernels_of<Eq>()->fn[int(self.dtype())](equal, in, m, 0, nullptr);
+                if (!cpu::kernels().all(equal, m)) return false;
+            }
+            return true;
+        };
+        if (n <= kGrain || !all_equal(0, kBlock)) return all_equal(0, n);
+        std::atomic<bool> same_so_far = true;
+        cpu::parallel_for(n, kGrain, [&](int64_t a, int64_t b) {
+            for (; a < b && same_so_far; a += kGrain)
+                if (!all_equal(a, std::min(a + kGrain, b))) same_so_far = false;
+        });
+        return same_so_far;
     }
-    static constexpr int64_t kFew = 512;
+    static constexpr int64_t kBlock = 512;
 };
 OP(Equal);
 #endif

@@ -7,6 +7,15 @@
 namespace rl {
 
 // ---------------------------------------------------------------- prod
+// Each column is multiplied from the top down, four rows in registers at a time.
+template <class T> RL_CLONES static void multiply_rows(T* __restrict y, const T* x, int64_t rows, int64_t n, int64_t stride) {
+    for (int64_t i = 0; i < n; i++) y[i] = T(1);
+    int64_t r = 0;
+    for (; r + 4 <= rows; r += 4, x += 4 * stride)
+        for (int64_t i = 0; i < n; i++) y[i] = y[i] * x[i] * x[i + stride] * x[i + 2 * stride] * x[i + 3 * stride];
+    for (; r < rows; r++, x += stride)
+        for (int64_t i = 0; i < n; i++) y[i] *= x[i];
+}
 template <class T> struct ProdOf : Fold<MulStep, T, Wide<T>> {
     using Base = Fold<MulStep, T, Wide<T>>;
     using Acc = Wide<T>;
@@ -14,6 +23,10 @@ template <class T> struct ProdOf : Fold<MulStep, T, Wide<T>> {
     static Acc row(const T* x, int64_t n) {
         if constexpr (has_kernels<T>) return n < kShortRow ? Base::row(x, n) : cpu::kernels().reduce<T>().prod(x, n);
         else return Base::row(x, n);
+    }
+    static void columns(Acc* y, const T* x, int64_t rows, int64_t n, int64_t stride) {
+        if constexpr (has_kernels<T>) multiply_rows(y, x, rows, n, stride);
+        else Base::columns(y, x, rows, n, stride);
     }
 };
 

@@ -37,6 +37,10 @@ template <class... A> static Tensor by_name(const char* name, const char* overlo
     for (size_t i = 0; i < sizeof...(A); i++) Py_XDECREF(slots[i]);
     return r;
 }
+static Tensor turned(const Tensor& self) {
+    check(self.dim() <= 2, "t() expects a tensor with <= 2 dimensions, but self is ", self.dim(), "D (t_copy)");
+    return self.dim() == 2 ? transpose(self, 0, 1) : self;
+}
 static Tensors parts(const Tensor& self, int64_t dim, const Dims& lengths) {
     Tensors r;
     int64_t at = 0;
@@ -79,7 +83,17 @@ RL_COPY(DetachCopy, "detach_copy(Tensor self, *, Tensor? out=None) -> Tensor", (
 RL_COPY(AsStridedCopy, "as_strided_copy(Tensor self, int[] size, int[] stride, int? storage_offset=None, *, Tensor? out=None) -> Tensor",
         (const Tensor& self, const Dims& size, const Dims& stride, const OptInt& offset), as_strided(self, size, stride, offset));
 RL_COPY(DiagonalCopy, "diagonal_copy(Tensor self, int offset=0, int dim1=0, int dim2=1, *, Tensor? out=None) -> Tensor", (const Tensor& self, int64_t offset, int64_t dim1, int64_t dim2), diagonal(self, offset, dim1, dim2));
-RL_COPY(ExpandCopy, "expand_copy(Tensor self, int[] size, *, bool implicit=False, Tensor? out=None) -> Tensor", (const Tensor& self, const Dims& size, bool), contiguous_op(expand(self, size)));
+struct ExpandCopy : Composite<ExpandCopy> {
+    SIG("expand_copy(Tensor self, int[] size, *, bool implicit=False, Tensor? out=None) -> Tensor");
+    DOC("As expand, in memory of its own.");
+    FORMS(FUNCTION | OUT);
+    static constexpr bool kCastsOut = false;
+    static Tensor forward(const Tensor& self, const Dims& size, bool) {
+        Tensor view = expand(self, size);
+        return view.is_contiguous() ? clone(view) : contiguous_op(view);  // clone would keep the order of repeated elements' strides
+    }
+};
+OP(ExpandCopy);
 RL_COPY(PermuteCopy, "permute_copy(Tensor self, int[] dims, *, Tensor? out=None) -> Tensor", (const Tensor& self, const Dims& dims), permute(self, dims));
 struct NarrowCopy : Composite<NarrowCopy> {
     SIG("narrow_copy(Tensor self, int dim, int start, int length, *, Tensor? out=None) -> Tensor");
@@ -102,7 +116,7 @@ RL_COPY(SqueezeCopy, "squeeze_copy(Tensor self, *, Tensor? out=None) -> Tensor",
 RL_COPY(SqueezeDimCopy, "squeeze_copy.dim(Tensor self, int dim, *, Tensor? out=None) -> Tensor", (const Tensor& self, int64_t dim), squeeze(self, dim));
 RL_COPY(SqueezeDimsCopy, "squeeze_copy.dims(Tensor self, int[] dim, *, Tensor? out=None) -> Tensor", (const Tensor& self, const Dims& dim), squeezed(self, dim));
 RL_COPY(UnsqueezeCopy, "unsqueeze_copy(Tensor self, int dim, *, Tensor? out=None) -> Tensor", (const Tensor& self, int64_t dim), unsqueeze(self, dim));
-RL_COPY(TCopy, "t_copy(Tensor self, *, Tensor? out=None) -> Tensor", (const Tensor& self), by_name("t", "", self));
+RL_COPY(TCopy, "t_copy(Tensor self, *, Tensor? out=None) -> Tensor", (const Tensor& self), turned(self));
 RL_COPY(TransposeCopy, "transpose_copy.int(Tensor self, int dim0, int dim1, *, Tensor? out=None) -> Tensor", (const Tensor& self, int64_t dim0, int64_t dim1), transpose(self, dim0, dim1));
 RL_COPY(UnfoldCopy, "unfold_copy(Tensor self, int dimension, int size, int step, *, Tensor? out=None) -> Tensor", (const Tensor& self, int64_t dimension, int64_t size, int64_t step), by_name("unfold", "", self, dimension, size, step));
 RL_COPY(ViewCopy, "view_copy(Tensor self, int[] size, *, Tensor? out=None) -> Tensor", (const Tensor& self, const Dims& size), view(self, size));

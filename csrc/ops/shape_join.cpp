@@ -371,23 +371,32 @@ struct Combinations : Composite<Combinations> {
         check(self.dim() == 1, "Expect a 1D vector, but got shape ", self.sizes());
         check(r >= 0, "Expect a non-negative number, but got ", r);
         if (r == 0) return empty(Dims{0}, self.dtype(), self.device());
-        std::vector<int64_t> chosen, all;
-        auto choose = [&](auto& again, int64_t from) -> void {
-            if (int64_t(chosen.size()) == r) {
-                all.insert(all.end(), chosen.begin(), chosen.end());
-                return;
-            }
+        Dims sizes{choices(self.numel(), r, with_replacement), r};
+        if (self.is_meta()) return empty(sizes, self.dtype(), self.device());
+        Tensor index = empty(sizes, DType::Int64);
+        std::vector<int64_t> chosen(static_cast<size_t>(r));
+        int64_t* to = index.data<int64_t>();
+        auto choose = [&](auto& again, int64_t place, int64_t from) -> void {
             for (int64_t i = from; i < self.numel(); i++) {
-                chosen.push_back(i);
-                again(again, with_replacement ? i : i + 1);
-                chosen.pop_back();
+                chosen[size_t(place)] = i;
+                if (place + 1 < r) again(again, place + 1, with_replacement ? i : i + 1);
+                else to = std::copy(chosen.begin(), chosen.end(), to);
             }
         };
-        choose(choose, 0);
-        if (self.is_meta()) return empty(Dims{int64_t(all.size()) / r, r}, self.dtype(), self.device());
-        Tensor index = empty(Dims{int64_t(all.size())}, DType::Int64);
-        std::copy(all.begin(), all.end(), index.data<int64_t>());
-        return view(index_select(self, 0, index), {int64_t(all.size()) / r, r});
+        if (index.numel()) choose(choose, 0, 0);
+        return view(index_select(self, 0, view(index, {-1})), sizes);
+    }
+    // n over r, or n + r - 1 over r
+    static int64_t choices(int64_t n, int64_t r, bool with_replacement) {
+        if (with_replacement && n > 0) check(!__builtin_add_overflow(n, r - 1, &n), "combinations: r = ", r, " is too large");
+        if (r > n) return 0;
+        r = std::max(r, int64_t(1));
+        __int128 count = 1;
+        for (int64_t i = 1; i <= std::min(r, n - r); i++) {
+            count = count * (n - i + 1) / i;
+            check(count <= INT64_MAX / r, "combinations: the choices of ", r, " out of ", n, " elements are too many");
+        }
+        return int64_t(count);
     }
 };
 OP(Combinations);

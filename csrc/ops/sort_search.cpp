@@ -141,18 +141,25 @@ struct BucketizeScalar : Op<BucketizeScalar> {
 OP(BucketizeScalar);
 
 // ---------------------------------------------------------------- isin
-template <class T> RL_CLONES static void mark_equal(const T* __restrict x, T value, uint8_t* __restrict found, int64_t n) {
-    for (int64_t i = 0; i < n; i++) found[i] |= x[i] == value;
+template <class T> RL_CLONES static void mark_equal(const T* __restrict x, const T* set, int64_t count, uint8_t invert, uint8_t* __restrict found, int64_t n) {
+    for (int64_t i = 0; i < n; i++) found[i] = invert;
+    for (int64_t k = 0; k < count; k++)
+        for (int64_t i = 0; i < n; i++) found[i] = invert ? found[i] & (x[i] != set[k]) : found[i] | (x[i] == set[k]);
 }
 // Among a few values: compared with each of them.
-template <class T> static void find_few(const T* x, const std::vector<T>& set, bool invert, bool* found, int64_t begin, int64_t end) {
+template <class T> static void find_few(const T* x, const std::vector<T>& set, bool invert, uint8_t* found, int64_t begin, int64_t end) {
     constexpr int64_t kBlock = 1024;
-    uint8_t marks[kBlock];
-    for (; begin < end; begin += kBlock) {
-        int64_t m = std::min(kBlock, end - begin);
-        std::fill_n(marks, m, uint8_t(0));
-        for (T v : set) mark_equal(x + begin, v, marks, m);
-        for (int64_t i = 0; i < m; i++) found[begin + i] = bool(marks[i]) != invert;
+    for (; begin < end; begin += kBlock) mark_equal(x + begin, set.data(), int64_t(set.size()), uint8_t(invert), found + begin, std::min(kBlock, end - begin));
+}
+// Many among many: both in order, side by side.
+template <class T> static void find_merging(const T* x, int64_t n, const T* y, int64_t count, bool invert, uint8_t* found) {
+    Sorted<T> elements(n), set(count);
+    elements.run(x, n, false, true), set.run(y, count, false, true);
+    auto *a = elements.items, *b = set.items, *end = b + count;
+    for (int64_t i = 0; i < n; i++) {
+        while (b != end && b->key < a[i].key) b++;
+        bool equal = b != end && b->key == a[i].key && !is_nan(x[a[i].at]);  // NaN equals nothing
+        found[a[i].at] = equal != invert;
     }
 }
 
@@ -167,7 +174,12 @@ static Tensor isin_raw(const Tensor& elements, const Tensor& test, bool invert) 
         using T = typename decltype(tag)::type;
         std::vector<T> set;
         const T *p = x.data<T>(), *q = y.data<T>();
-        bool* found = r.data<bool>();
+        uint8_t* found = r.data<uint8_t>();
+        if (y.numel() > 1024 && x.numel() > y.numel() / 8 && std::max(x.numel(), y.numel()) < int64_t(UINT32_MAX)) return find_merging(p, x.numel(), q, y.numel(), invert, found);
+        if (x.numel() <= 8) {  // few among many: the set is looked through, not put in order
+            for (int64_t i = 0; i < x.numel(); i++) found[i] = (std::find(q, q + y.numel(), p[i]) != q + y.numel()) != invert;
+            return;
+        }
         std::copy_if(q, q + y.numel(), std::back_inserter(set), [](T v) { return !is_nan(v); });  // NaN equals nothing
         std::sort(set.begin(), set.end());
         cpu::parallel_for(x.numel(), kGrain / 16, [&](int64_t a, int64_t b) {
