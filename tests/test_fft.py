@@ -127,3 +127,14 @@ def test_windows_refuse():
         torch.signal.windows.hann(4, dtype=torch.int32)
     with pytest.raises(RuntimeError, match="non-negative window_length"):
         torch.hann_window(-1)
+
+
+@pytest.mark.parametrize("norm", ["backward", "ortho", "forward"])
+@pytest.mark.parametrize("name", ["fft", "ifft", "rfft", "ihfft", "fftn", "ifftn"])
+@pytest.mark.parametrize("shape", [(3, 1024), (1024, 3), (7, 33, 64), (5, 1001), (3000, 2), (3000, 1)])
+def test_many_real_points_in_both_directions(shape, name, norm):
+    x = torch.randn(*shape, dtype=torch.float64)
+    for dim in [None] if name.endswith("n") else range(len(shape)):
+        found = getattr(torch.fft, name)(x, dim=dim, norm=norm)
+        expected = getattr(np.fft, name)(x.numpy(), **{"axes" if name.endswith("n") else "axis": dim}, norm=norm)
+        np.testing.assert_allclose(found.numpy(), expected, atol=1e-11 * np.abs(expected).max())

@@ -8,6 +8,8 @@
 #include "core/modes.h"
 #include "core/op.h"
 #include "core/ops.h"
+#include "cpu/clones.h"
+#include "cpu/parallel.h"
 
 namespace rl {
 
@@ -155,11 +157,50 @@ Dims wrapped(const Dims& dims, int64_t rank) {
     return r;
 }
 
+// ---- of half a spectrum, in order, the other half or the conjugates
+// y[i] = x[-i] or, where sign is -1, its conjugate: pairs of numbers.
+template <class T> RL_CLONES void copy_backwards(T* __restrict y, const T* __restrict x, T sign, int64_t n) {
+    for (int64_t i = 0; i < n; i++) y[2 * i] = x[-2 * i], y[2 * i + 1] = sign * x[1 - 2 * i];
+}
+template <class T> RL_CLONES void conjugate(T* __restrict y, const T* __restrict x, int64_t n) {
+    for (int64_t i = 0; i < n; i++) y[2 * i] = x[2 * i], y[2 * i + 1] = -x[2 * i + 1];
+}
+template <class T> RL_CLONES void conjugate_imaginary(T* y, int64_t n) {
+    for (int64_t i = 0; i < n; i++) y[2 * i + 1] = -y[2 * i + 1];
+}
+// The spectrum of n points along d whose first n / 2 + 1 are given, or the conjugate of the whole.
+template <class T> Tensor whole_spectrum(const Tensor& half, int64_t d, int64_t n, bool conjugated) {
+    Dims sizes = half.sizes();
+    int64_t given = sizes[size_t(d)], inner = rl::product(Ints(sizes).subspan(size_t(d) + 1)), outer = rl::product(Ints(sizes).first(size_t(d)));
+    sizes[size_t(d)] = n;
+    Tensor r = empty(sizes, half.dtype());
+    T* to = reinterpret_cast<T*>(r.raw());
+    const T* from = reinterpret_cast<const T*>(half.raw());
+    auto row = [&](T* y, const T* x, int64_t count, bool conj) { conj ? conjugate(y, x, count) : void(std::copy_n(x, 2 * count, y)); };
+    cpu::parallel_for(outer, grain_for(n * inner), [&](int64_t a, int64_t b) {
+        for (int64_t o = a; o < b; o++) {
+            T* y = to + 2 * o * n * inner;
+            const T* x = from + 2 * o * given * inner;
+            row(y, x, given * inner, conjugated);
+            if (inner == 1) copy_backwards(y + 2 * given, x + 2 * (n - given), T(conjugated ? 1 : -1), n - given);
+            else
+                for (int64_t k = given; k < n; k++) row(y + 2 * k * inner, x + 2 * (n - k) * inner, inner, !conjugated);
+        }
+    });
+    return r;
+}
+void conjugate_in_place(const Tensor& t) {
+    cpu::parallel_for(t.numel(), kGrain, [&](int64_t a, int64_t b) {
+        if (t.dtype() == DType::Complex64) conjugate_imaginary(reinterpret_cast<float*>(t.raw()) + 2 * a, b - a);
+        else conjugate_imaginary(reinterpret_cast<double*>(t.raw()) + 2 * a, b - a);
+    });
+}
+
 void check_complex(const char* op, const Tensor& t) { check(t.is_complex(), op, "(): expected a complex tensor, but got ", title(t.dtype())); }
 }  // namespace
 
 Tensor fft_c2c(const Tensor& self, const Dims& dim, int64_t normalization, bool forward);
-Tensor fft_r2c(const Tensor& self, const Dims& dim, int64_t normalization, bool onesided);
+Tensor fft_r2c(const Tensor& self, const Dims& dim, int64_t normalization, bool onesided, bool forward);
 Tensor fft_c2r(const Tensor& self, const Dims& dim, int64_t normalization, int64_t last_dim_size);
 
 struct FftComplex : Op<FftComplex> {
@@ -181,18 +222,18 @@ struct FftComplex : Op<FftComplex> {
 OP(FftComplex);
 
 struct FftOfReal : Op<FftOfReal> {
-    SIG("_fft_r2c(Tensor self, int[] dim, int normalization, bool onesided) -> Tensor");
+    SIG("_fft_r2c(Tensor self, int[] dim, int normalization, bool onesided, bool forward=True) -> Tensor");
     DOC("Transform of real numbers over dim; onesided leaves out the half of the last dimension that follows by symmetry.");
     FORMS(FUNCTION);
-    static Tensor forward(const Tensor& self, const Dims& dim, int64_t normalization, bool onesided) {
+    static Tensor forward(const Tensor& self, const Dims& dim, int64_t normalization, bool onesided, bool forward) {
         check(self.is_floating(), "_fft_r2c(): expected a tensor of real floating-point numbers, but got ", title(self.dtype()));
         check(!dim.empty(), "_fft_r2c(): needs at least one dimension");
         Dims sizes = self.sizes(), dims = wrapped(dim, self.dim());
         if (onesided) sizes[dims.back()] = sizes[dims.back()] / 2 + 1;
         if (self.is_meta() || self.numel() == 0) return empty(sizes, to_complex(self.dtype()), self.device());
-        if (!is_few(self, self.sizes(), dims)) return transform("r2c", self, dims, normalization, onesided);
+        if (!is_few(self, self.sizes(), dims)) return many(self, dims, normalization, onesided, forward);
         FewPoints points(self);
-        for (int64_t d : dims) points.transform(d, true);
+        for (int64_t d : dims) points.transform(d, forward);
         return points.result(to_complex(self.dtype()), dims.back(), sizes[size_t(dims.back())], scale_of(normalization, points.sizes, dims));
     }
     static Grads backward(Ctx& c, const Tensor& g) {
@@ -203,7 +244,15 @@ struct FftOfReal : Op<FftOfReal> {
             rest[last] = n - g.sizes()[last];
             full = cat({g, zeros(rest, g.dtype(), g.device())}, last);
         }
-        return {real(fft_c2c(full, c.arg<1>(), c.arg<2>(), false))};
+        return {real(fft_c2c(full, c.arg<1>(), c.arg<2>(), !c.arg<4>()))};
+    }
+    static Tensor many(const Tensor& self, const Dims& dims, int64_t normalization, bool onesided, bool forward) {
+        bool expand = !onesided && dims.size() == 1;  // over several dimensions the other half is not a row's
+        Tensor r = transform("r2c", self, dims, normalization, onesided || expand);
+        int64_t d = dims.back(), n = self.sizes()[size_t(d)];
+        if (expand) return r.dtype() == DType::Complex64 ? whole_spectrum<float>(r, d, n, !forward) : whole_spectrum<double>(r, d, n, !forward);
+        if (!forward) conjugate_in_place(r);
+        return r;
     }
 };
 OP(FftOfReal);
@@ -227,7 +276,7 @@ struct FftToReal : Op<FftToReal> {
     }
     // Points of the half spectrum that stand for two count twice.
     static Grads backward(Ctx& c, const Tensor& g) {
-        Tensor half = fft_r2c(g, c.arg<1>(), c.arg<2>(), true);
+        Tensor half = fft_r2c(g, c.arg<1>(), c.arg<2>(), true, true);
         int64_t last = wrap_dim(c.arg<1>().back(), g.dim()), points = half.sizes()[last], twice = g.sizes()[last] - points;
         Dims shape(size_t(g.dim()), 1);
         shape[last] = points;
@@ -239,7 +288,7 @@ struct FftToReal : Op<FftToReal> {
 OP(FftToReal);
 
 Tensor fft_c2c(const Tensor& self, const Dims& dim, int64_t normalization, bool forward) { return call<FftComplex>(self, dim, normalization, forward); }
-Tensor fft_r2c(const Tensor& self, const Dims& dim, int64_t normalization, bool onesided) { return call<FftOfReal>(self, dim, normalization, onesided); }
+Tensor fft_r2c(const Tensor& self, const Dims& dim, int64_t normalization, bool onesided, bool forward) { return call<FftOfReal>(self, dim, normalization, onesided, forward); }
 Tensor fft_c2r(const Tensor& self, const Dims& dim, int64_t normalization, int64_t last_dim_size) { return call<FftToReal>(self, dim, normalization, last_dim_size); }
 
 }  // namespace rl

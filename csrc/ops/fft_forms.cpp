@@ -7,7 +7,7 @@
 namespace rl {
 
 Tensor fft_c2c(const Tensor& self, const Dims& dim, int64_t normalization, bool forward);
-Tensor fft_r2c(const Tensor& self, const Dims& dim, int64_t normalization, bool onesided);
+Tensor fft_r2c(const Tensor& self, const Dims& dim, int64_t normalization, bool onesided, bool forward);
 Tensor fft_c2r(const Tensor& self, const Dims& dim, int64_t normalization, int64_t last_dim_size);
 
 namespace {
@@ -83,15 +83,13 @@ Tensor complex_transform(const char* op, bool forward, const Tensor& input, cons
     Normalization scale = normalization(norm, forward);
     if (grid.dims.empty()) return clone(inexact(op, x, true));
     x = grid.resized(x);
-    if (forward && !x.is_complex()) return fft_r2c(x, grid.dims, scale, false);
-    return fft_c2c(inexact(op, x, true), grid.dims, scale, forward);
+    return x.is_complex() ? fft_c2c(x, grid.dims, scale, forward) : fft_r2c(x, grid.dims, scale, false, forward);
 }
 Tensor from_real(const char* op, bool forward, const Tensor& input, const OptDims& s, const OptDims& dim, const OptStr& norm) {
     Tensor x = real_only(op, input);
     Grid grid(x, s, dim, false);
     check(!grid.dims.empty(), op, " must transform at least one axis");
-    Tensor half = fft_r2c(grid.resized(x), grid.dims, normalization(norm, forward), true);
-    return forward ? half : clone(conj(half));
+    return fft_r2c(grid.resized(x), grid.dims, normalization(norm, forward), true, forward);
 }
 Tensor to_real(const char* op, bool forward, const Tensor& input, const OptDims& s, const OptDims& dim, const OptStr& norm) {
     Tensor x = inexact(op, input, true);
